@@ -1,0 +1,149 @@
+"""What every operator value is: sizes, their legality, and exact accounting.
+
+An operator is one linear input-varying system (STAR, arXiv 2411.17800, section 2) at explicit sizes. The
+width `D` of the residual stream belongs to the architecture, so it is an argument here.
+
+FLOPs are counted by one rule: a multiply-add in a projection, convolution, attention product or state
+update is 2, a lone multiply in a state update is 1. Norms, activations, gates, softmax and rotary
+positions are not counted. State updates are counted in their recurrent form, so the FLOPs of a prompt are
+the sum of the FLOPs of its tokens, whatever chunked form runs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from genomes.errors import InvalidInput
+from genomes.scale import Scale
+
+Kind = Literal["attention", "recurrence", "convolution", "memoryless", "skip"]
+"""Token-mixing family: what the pictures colour and the rules of a space count."""
+
+Value = Fraction | bool | None
+"""A setting of a layout block: a number, a flag, or `none`."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One number, flag or `none` that a layout may give an operator (`kv=1/4`, `qk_norm=yes`)."""
+
+    default: Value
+    minimum: Fraction | int = 0
+    maximum: Fraction | int = 0
+    whole: bool = False
+    optional: bool = False
+    """Whether `none` is legal."""
+
+    @property
+    def legal(self) -> str:
+        """The legal values, in words."""
+        if isinstance(self.default, bool):
+            return "yes or no"
+        number = "a whole number" if self.whole else "a number"
+        words = f"{number} from {self.minimum} to {self.maximum}"
+        return f"{words}, or none" if self.optional else words
+
+    def admits(self, value: Value) -> bool:
+        """Whether `value` is legal."""
+        if isinstance(self.default, bool) or isinstance(value, bool):
+            return isinstance(self.default, bool) and isinstance(value, bool)
+        if value is None:
+            return self.optional
+        return self.minimum <= value <= self.maximum and (not self.whole or value.denominator == 1)
+
+
+class Operator(BaseModel, ABC):
+    """A frozen operator at explicit sizes; one subclass a file.
+
+    Subclasses give their fields, `weights`, `decode_flops` and, where they keep one, `state`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: ClassVar[str]
+    """Name in architecture files and layouts."""
+    kind: ClassVar[Kind]
+    module: ClassVar[str]
+    """Flax module as `package.module:Class`, imported only when trained."""
+    settings: ClassVar[Mapping[str, Setting]] = {}
+    """What a layout may say of it; the first is positional where `positional` is true."""
+    positional: ClassVar[bool] = False
+
+    @classmethod
+    def complete(cls, fields: dict[str, Any], width: int) -> dict[str, Any]:
+        """Fill in the defaults that depend on other fields or on the width."""
+        del width
+        return fields
+
+    @classmethod
+    @abstractmethod
+    def at(cls, scale: Scale, settings: Mapping[str, Value]) -> Self:
+        """The operator that a layout block with these settings means at a scale.
+
+        Raises `InvalidInput` where the ratios give no whole sizes.
+        """
+
+    def check(self, width: int) -> None:
+        """Raise `InvalidInput` where the fields contradict the width or each other."""
+
+    @abstractmethod
+    def weights(self, width: int) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each weight, as the Flax module holds them (matrices `[in, out]`)."""
+
+    @abstractmethod
+    def decode_flops(self, width: int, context: int) -> int:
+        """FLOPs of one decoded token that sees `context` tokens, itself included."""
+
+    def prefill_flops(self, width: int, tokens: int) -> int:
+        """FLOPs of a prompt of `tokens` tokens: the sum of `decode_flops` at 1 ... tokens."""
+        return tokens * self.decode_flops(width, 1)
+
+    def state(self, width: int, context: int) -> dict[str, tuple[int, ...]]:
+        """Name and shape (without batch) of what decoding keeps after `context` tokens."""
+        del width, context
+        return {}
+
+    def state_traffic(self, width: int, context: int) -> int:
+        """Elements of state read and written for one decoded token; by default all, both ways."""
+        return 2 * self.state_elements(width, context)
+
+    @abstractmethod
+    def activation_elements(self, width: int) -> int:
+        """Elements of intermediate results for one token, inside the block."""
+
+    def parameters(self, width: int) -> int:
+        """Exact number of parameters, the block's norm left out."""
+        return sum(prod(shape) for shape in self.weights(width).values())
+
+    def state_elements(self, width: int, context: int) -> int:
+        """Exact number of elements of `state`."""
+        return sum(prod(shape) for shape in self.state(width, context).values())
+
+    def matrix_flops(self, width: int, *names: str) -> int:
+        """FLOPs of one token through the named weight matrices."""
+        weights = self.weights(width)
+        return sum(2 * prod(weights[name]) for name in names)
+
+
+def whole(value: Fraction | int, what: str) -> int:
+    """`value` as an int of at least 1, or `InvalidInput` saying what came out broken."""
+    if Fraction(value).denominator != 1 or value < 1:
+        raise InvalidInput(f"{what} = {value} is not a whole number of at least 1")
+    return int(value)
+
+
+def round_up(value: Fraction | int, multiple: int) -> int:
+    """The smallest multiple of `multiple` that is not below `value`."""
+    return int(-(-Fraction(value) // multiple)) * multiple
+
+
+def number(settings: Mapping[str, Value], name: str) -> Fraction:
+    """A setting known to be a number."""
+    value = settings[name]
+    assert isinstance(value, Fraction)
+    return value

@@ -1,0 +1,47 @@
+"""The sizes at which a scale-free layout becomes an architecture."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Repeat = Literal["stretch", "stack"]
+
+
+class Scale(BaseModel):
+    """Width, depth, head size and vocabulary; a campaign has a proxy scale and a target scale."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(ge=8, le=65536, description="width D of the residual stream")
+    head_dim: int = Field(ge=2, le=1024, description="size of an attention head; divides the width")
+    blocks: int | None = Field(
+        default=None, ge=1, le=4096, description="number of blocks; by default the layout's own"
+    )
+    vocab_size: int = Field(default=256, ge=2, le=4_194_304)
+    repeat: Repeat = Field(
+        default="stretch", description="stretch repeats each block in place, stack repeats the whole layout"
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "Scale":
+        if self.width % self.head_dim:
+            raise ValueError(
+                f"head_dim {self.head_dim} does not divide width {self.width}: heads would not fill the width"
+            )
+        return self
+
+    @property
+    def heads(self) -> int:
+        """Heads that fill the width."""
+        return self.width // self.head_dim
+
+    def index(self, position: int, length: int) -> int:
+        """Which of `length` layout blocks stands at block `position`.
+
+        Stretching takes the nearest index, so a block is repeated in place `blocks / length` times where
+        that is whole; stacking cycles, and the last copy is cut where it does not divide.
+        """
+        blocks = self.blocks or length
+        if self.repeat == "stack":
+            return position % length
+        return (2 * position + 1) * length // (2 * blocks)
