@@ -1,0 +1,1 @@
+"""The campaign: configuration, search, executors, journal, report, export, command line."""

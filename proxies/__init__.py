@@ -1,0 +1,1 @@
+"""How well an architecture works, and how fast it truly is: Flax modules, tasks, training, measuring."""

@@ -1,0 +1,1 @@
+"""The token-mixing kernels behind the operators, each beside its naive reference."""

@@ -1,0 +1,201 @@
+"""Next-token prediction on text: the standard library of this Python, or the user's own files.
+
+Scored in bits a byte of the held-out text, which can be compared between tokenizers.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genomes.errors import InvalidInput
+from proxies.tasks.base import Batch, Metric, Readout, Split, require_int, short_hash, stream
+from proxies.tasks.corpus import documents_at, standard_library
+
+STDLIB = "python-stdlib"
+STDLIB_MAX_BYTES = 4_000_000
+PATH_MAX_BYTES = 20_000_000
+SPLIT_RULE = "bytes of each document, at whole characters: train to 90%, validation to 95%, test"
+_Encode = Callable[[bytes], NDArray[np.integer]]
+_BLOCK = 1 << 20  # characters given to a tokenizer at a time, up to the end of a line
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A corpus cut and tokenized; `tokens` are read-only."""
+
+    tokens: dict[Split, NDArray[np.integer]]
+    split_bytes: dict[Split, int]
+    vocab_size: int
+    documents: int
+    skipped: int  # files of the folder that are not text
+    digest: str  # of the bytes of every document in order, and of the tokenizer
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of text in all splits together."""
+        return sum(self.split_bytes.values())
+
+
+@dataclass(frozen=True)
+class Text:
+    """Windows of `length` tokens at random places of a split, each position predicting the next token.
+
+    Each document is cut at 90% and 95% of its bytes: its beginning trains, its end tests, and the parts of
+    one split are joined in the order of the documents. No window holds text of two splits. Without a
+    `tokenizer` the bytes are the tokens. `max_bytes` (default: 4 MB of the standard library, 20 MB of a
+    path) keeps the first documents in sorted order. Files are read once in a process, when first needed.
+    """
+
+    name: ClassVar[str] = "text"
+    readout: ClassVar[Readout] = "next_token"
+    metric: ClassVar[Metric] = "bits_per_byte"
+    resolution: ClassVar[float] = 0.01
+    generator_version: ClassVar[int] = 1
+
+    length: int
+    source: str | None = None  # "python-stdlib", which is also meant when neither source nor path is given
+    path: str | None = None  # a file, a folder (read with all below it) or a glob
+    tokenizer: str | None = None  # a tokenizer.json of the `tokenizers` library
+    max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        require_int(self.name, "length", self.length, 1)
+        if self.max_bytes is not None:
+            require_int(self.name, "max_bytes", self.max_bytes, 1024)
+        for field, value in (("path", self.path), ("tokenizer", self.tokenizer)):
+            if value is not None and not (isinstance(value, str) and value):
+                raise InvalidInput(f"task text: {field} is {value!r}; legal is the name of a file")
+        if self.source is not None and self.path is not None:
+            raise InvalidInput(
+                f"task text: source {self.source!r} and path {self.path!r}; legal is one of them"
+            )
+        if self.source not in (None, STDLIB):
+            raise InvalidInput(
+                f"task text: source is {self.source!r}; legal is {STDLIB!r}, or a path instead"
+            )
+
+    @property
+    def corpus(self) -> Corpus:
+        """The text itself; raises InvalidInput if it cannot be had or a split is shorter than two windows."""
+        cap = self.max_bytes or (STDLIB_MAX_BYTES if self.path is None else PATH_MAX_BYTES)
+        corpus = _load(self.path, self.tokenizer, cap)
+        for split, tokens in corpus.tokens.items():
+            if len(tokens) < self.length + 2:
+                place = f"source {STDLIB!r}" if self.path is None else f"path {self.path!r}"
+                raise InvalidInput(
+                    f"task text: {place} holds too little text for length {self.length}: the {split} split "
+                    f"has {len(tokens)} tokens and needs {self.length + 2} (in all {corpus.size_bytes} bytes "
+                    f"in {corpus.documents} documents, each cut 90 / 5 / 5); use more text or less length"
+                )
+        return corpus
+
+    @property
+    def vocab_size(self) -> int:
+        """256 for bytes, else one more than the highest number of the tokenizer."""
+        return 256 if self.tokenizer is None else self.corpus.vocab_size
+
+    @property
+    def data_hash(self) -> str:
+        """16 hex characters of sha256 over the text, how it is cut and tokenized, and the length."""
+        rule = {"split": SPLIT_RULE, "corpus": self.corpus.digest, "length": self.length}
+        return short_hash({"task": self.name, "version": self.generator_version, **rule})
+
+    def check(self) -> None:
+        """Read the text now; raise InvalidInput if it cannot be had."""
+        _ = self.corpus
+
+    def batch(self, split: Split, seed: int, index: int, size: int) -> Batch:
+        """The `index`-th batch of `size` windows: a pure function of the corpus and these arguments."""
+        rng = stream(self.name, split, seed, index, size)
+        tokens = self.corpus.tokens[split]
+        starts = rng.integers(0, len(tokens) - self.length, size)
+        windows = tokens[starts[:, None] + np.arange(self.length + 1)].astype(np.int32)
+        return Batch(windows[:, :-1], windows[:, 1:], np.ones((size, self.length), np.float32))
+
+    def score(self, loss: float, accuracy: float) -> float:  # noqa: ARG002  (the accuracy is for recall)
+        """Minus bits a byte: loss (nats a token) / ln 2 * tokens a byte of the test split."""
+        tokens_per_byte = 1.0
+        if self.tokenizer is not None:
+            corpus = self.corpus
+            tokens_per_byte = len(corpus.tokens["test"]) / corpus.split_bytes["test"]
+        return -loss / math.log(2) * tokens_per_byte
+
+
+@lru_cache(maxsize=4)
+def _load(path: str | None, tokenizer: str | None, max_bytes: int) -> Corpus:
+    found = standard_library(max_bytes) if path is None else documents_at(path, max_bytes)
+    digest = hashlib.sha256()
+    vocab_size = 256
+    encode: _Encode = _byte_tokens
+    if tokenizer is not None:
+        vocab_size, content, encode = _tokenizer(tokenizer)
+        digest.update(b"tokenizer %d:" % len(content) + content)
+    tokens: dict[Split, NDArray[np.integer]] = {}
+    split_bytes: dict[Split, int] = {}
+    for text in found.texts:
+        digest.update(b"%d:" % len(text) + text)
+    for split, parts in zip(get_args(Split), zip(*map(_cut, found.texts), strict=True), strict=True):
+        tokens[split] = np.concatenate([encode(part) for part in parts])
+        tokens[split].flags.writeable = False
+        split_bytes[split] = sum(map(len, parts))
+    return Corpus(tokens, split_bytes, vocab_size, len(found.texts), found.skipped, digest.hexdigest())
+
+
+def _cut(text: bytes) -> tuple[bytes, bytes, bytes]:
+    """One document as train, validation and test; every cut moves left to the start of a character."""
+    cuts = [len(text) * 90 // 100, len(text) * 95 // 100]
+    for number, cut in enumerate(cuts):
+        while cut and text[cut] & 0xC0 == 0x80:  # a continuation byte of UTF-8
+            cut -= 1
+        cuts[number] = cut
+    return text[: cuts[0]], text[cuts[0] : cuts[1]], text[cuts[1] :]
+
+
+def _byte_tokens(text: bytes) -> NDArray[np.integer]:
+    return np.frombuffer(text, np.uint8)
+
+
+def _tokenizer(path: str) -> tuple[int, bytes, _Encode]:
+    """Of a tokenizer.json: vocabulary size, content and a function from text to its tokens."""
+    from tokenizers import Tokenizer  # only those who name a tokenizer wait for the import
+
+    try:
+        place = Path(path).expanduser()
+        if place.exists() and not place.is_file():
+            raise OSError("it is not a file")
+        content = place.read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        wrong = f"task text: tokenizer {path!r} cannot be read: {error}"
+        raise InvalidInput(f"{wrong}; legal is a tokenizer.json") from None
+    try:
+        loaded = Tokenizer.from_str(content.decode())
+        vocab_size = 1 + max(loaded.get_vocab(with_added_tokens=True).values())
+    except Exception as error:  # the library raises nothing narrower
+        wrong = f"task text: tokenizer {path!r} is not a tokenizer.json of the tokenizers library"
+        raise InvalidInput(f"{wrong}: {error}") from None
+    loaded.no_truncation()
+    loaded.no_padding()
+
+    def encode(text: bytes) -> NDArray[np.integer]:
+        try:  # one block after the other, in this thread: the threads of a trial belong to its training
+            parts = [loaded.encode(block, add_special_tokens=False).ids for block in _blocks(text.decode())]
+        except Exception as error:  # the library raises nothing narrower
+            raise InvalidInput(f"task text: tokenizer {path!r} cannot encode the text: {error}") from None
+        return np.concatenate([np.zeros(0, np.int32), *(np.array(ids, np.int32) for ids in parts)])
+
+    return vocab_size, content, encode
+
+
+def _blocks(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK) + 1 or len(text)
+        yield text[start:end]
+        start = end
