@@ -1,0 +1,70 @@
+"""Reading device files: the shipped catalogue and a user's own."""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from genomes import InvalidInput
+from genomes.architecture import describe
+from hardware_profiles.device import FORMAT, VERSION, Device
+
+_DEVICES = files("hardware_profiles") / "devices"
+_SUFFIXES = (".yaml", ".yml")
+
+
+def device_names() -> list[str]:
+    """Names of the shipped devices."""
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in _DEVICES.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def device(name_or_path: str | Path, *, also_known: tuple[str, ...] = ()) -> Device:
+    """A shipped device by name, or a device file by its path (anything with a `/` or ending in .yaml).
+
+    Raises `InvalidInput` listing the known names, with those that the caller resolves itself (`also_known`),
+    or naming the file and what is wrong in it.
+    """
+    text = str(name_or_path)
+    names = device_names()
+    if text in names:
+        return _load(_DEVICES / f"{text}.yaml", f"{text}.yaml")
+    if isinstance(name_or_path, Path) or text.endswith(_SUFFIXES) or "/" in text or "\\" in text:
+        return load_device(name_or_path)
+    known = ", ".join([*names, *also_known])
+    raise InvalidInput(f"unknown device {text!r}; known: {known}; or the path of a .yaml file")
+
+
+def load_device(path: str | Path) -> Device:
+    """Read a device file. Raises `InvalidInput` naming the file, the field, the value and what is legal."""
+    return _load(Path(path), str(path))
+
+
+def read_device(data: object, source: str = "device") -> Device:
+    """A device from the plain values of its file. Raises `InvalidInput` naming `source`."""
+    if not isinstance(data, dict):
+        raise InvalidInput(f"{source}: expected a mapping of fields, found {type(data).__name__}")
+    fields = dict(data)
+    if (found := fields.pop("format", None)) != FORMAT:
+        raise InvalidInput(f"{source}: format = {found!r}; expected {FORMAT!r}")
+    if (version := fields.pop("version", None)) != VERSION:
+        raise InvalidInput(f"{source}: version = {version!r}; this archsearch reads version {VERSION}")
+    try:
+        return Device.model_validate(fields)
+    except ValidationError as error:
+        unknown = any(len(e["loc"]) == 1 and e["type"] == "extra_forbidden" for e in error.errors())
+        hint = f"; known fields: {', '.join(Device.model_fields)}" if unknown else ""
+        raise InvalidInput(f"{source}: {describe(error)}{hint}") from None
+
+
+def _load(entry: Path | Traversable, source: str) -> Device:
+    try:
+        data = yaml.safe_load(entry.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{source}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(f"{source}: not a YAML file: {error}") from None
+    return read_device(data, source)

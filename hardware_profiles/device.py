@@ -1,0 +1,140 @@
+"""The device file: a named device's peaks, each with its source.
+
+All throughput figures are *dense*: a vendor's figure "with sparsity" counts multiplications by pruned zeros
+and is twice the dense one on NVIDIA's tensor cores since Ampere (arXiv 2104.08378).
+"""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from genomes import InvalidInput
+from hardware_profiles.workload import Dtype
+
+FORMAT = "archsearch/device"
+VERSION = 1
+
+
+def _number(value: object) -> object:
+    """YAML 1.1 reads `1e9` as a string and `yes` as a flag: take the first, refuse the second."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Figure(_Value):
+    """A number above zero and where it comes from; a derivation written out is a source."""
+
+    value: Positive
+    source: Text
+
+
+class Overhead(_Value):
+    """A time of at least zero and where it comes from."""
+
+    value: NotNegative
+    source: Text
+
+
+class Peak(Figure):
+    """Dense throughput of one dtype."""
+
+    accumulate_dtype: Literal["float32", "float16"] | None = Field(
+        default=None, description="type of the sums, where the rate depends on it"
+    )
+
+
+class Row(_Value):
+    """One measured program."""
+
+    probe: Literal["matmul", "matvec", "dispatch"]
+    dtype: Dtype
+    shape: tuple[int, ...]
+    flops: NotNegative
+    bytes: NotNegative = Field(description="read and written at least")
+    median_s: Positive
+    p10_s: Positive
+    p90_s: Positive
+    repeats: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Row":
+        if not self.p10_s <= self.median_s <= self.p90_s:
+            raise ValueError(
+                f"p10_s, median_s, p90_s = {self.p10_s:g}, {self.median_s:g}, {self.p90_s:g}: "
+                "expected in rising order"
+            )
+        return self
+
+
+class Provenance(_Value):
+    """How a measured profile came to be."""
+
+    runtime: Text = Field(description="such as jax-cpu")
+    runtime_version: Text
+    processor: Text
+    threads: int = Field(ge=1)
+    date: date
+    load_average: NotNegative | None = Field(default=None, description="of one minute, when it was measured")
+    rows: tuple[Row, ...] = ()
+
+
+class Device(_Value):
+    """One device as the cost model sees it; null where a figure is not known.
+
+    Read with `device` or `load_device`, write with `to_yaml`.
+    """
+
+    name: Text
+    description: str = ""
+    kind: Literal["cpu", "gpu", "npu"]
+    calibration: Literal["spec-only", "measured"]
+    peak_flops_per_s: dict[Dtype, Peak] = Field(min_length=1)
+    matvec_flops_per_s: dict[Dtype, Peak] = Field(
+        default={}, description="rate of matrix-vector products where something else than memory bounds it"
+    )
+    dram_bandwidth_bytes_per_s: Figure
+    memory_bytes: Figure | None = None
+    cache_bytes: Figure | None = Field(default=None, description="last level")
+    power_w: Figure | None = None
+    overhead_s: Overhead | None = Field(default=None, description="time of an operator that does nothing")
+    provenance: Provenance | None = None
+
+    @model_validator(mode="after")
+    def _measured_says_how(self) -> "Device":
+        if (self.calibration == "measured") != (self.provenance is not None):
+            raise ValueError(
+                f"calibration = {self.calibration!r} with provenance "
+                f"{'missing' if self.provenance is None else 'given'}; "
+                "a measured profile has a provenance, a spec-only one has none"
+            )
+        return self
+
+    def peak(self, dtype: str) -> float:
+        """Dense FLOP/s at a dtype. Raises `InvalidInput` listing the dtypes that the profile has."""
+        for name, peak in self.peak_flops_per_s.items():
+            if name == dtype:
+                return peak.value
+        raise InvalidInput(
+            f"device {self.name}: no peak_flops_per_s for dtype {dtype!r}; "
+            f"it has {', '.join(self.peak_flops_per_s)}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plain values of the device file."""
+        return {"format": FORMAT, "version": VERSION} | self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """The text of the device file; `load_device` gives the same device back."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=110)

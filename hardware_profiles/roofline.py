@@ -1,0 +1,126 @@
+"""From a device's figures to the rates that a runtime reaches, and to seconds.
+
+A spec-only profile knows peaks, which no runtime reaches: its interval runs from the peaks themselves to
+the fractions of a poor run, with typical fractions in between (`ACHIEVED`). A measured profile knows what
+matrix products and streams reached, so only the spread of its repeats and the error of the model remain
+(`MODEL_ERROR`).
+"""
+
+from dataclasses import dataclass
+from math import inf, log
+from statistics import median
+from typing import Literal
+
+from hardware_profiles.device import Device
+
+Phase = Literal["prefill", "decode"]
+
+RIDGE = 1.3
+"""Time at the ridge, where compute and memory alone would take equally long, over that time. 1 would be
+perfect overlap of loads and arithmetic and 2 none; a round figure nearer to overlap."""
+
+EXPONENT = log(2) / log(RIDGE)
+"""Exponent p of `(compute^p + memory^p)^(1/p)`, which gives `RIDGE` at the ridge; 2.64."""
+
+MODEL_ERROR: dict[Phase, tuple[float, float]] = {"decode": (1.3, 1.3), "prefill": (1.2, 1.6)}
+"""Factors, faster and slower, that a sum of rooflines at measured rates misses beside the spread of the
+repeats: operators without a table of their own, fusion across operators, caches. Five runs of transformers
+of 0.2 and 0.4 billion parameters, jax 0.10, float32, two busy x86 cores: decoding took 0.94 to 1.52 times
+the value (median 1.19), a chunk of 512 tokens 1.01 to 1.57 times (1.32), its attention not being fused.
+Models that have a table for each operator report 4 % for a whole language model and 11 % for a kernel
+(LLMCompass, arXiv 2312.03134) and 9 % for serving (Vidur, arXiv 2405.05465); three numbers cannot claim
+that."""
+
+
+@dataclass(frozen=True)
+class Achieved:
+    """Fractions of the peaks, and the time of an operator beside its work, that a kind of device shows."""
+
+    compute: float
+    bandwidth: float
+    overhead_s: float
+
+
+TYPICAL: dict[str, Achieved] = {
+    "cpu": Achieved(compute=0.5, bandwidth=0.55, overhead_s=5e-6),
+    "gpu": Achieved(compute=0.5, bandwidth=0.7, overhead_s=15e-6),
+    "npu": Achieved(compute=0.4, bandwidth=0.6, overhead_s=15e-6),
+}
+"""Bandwidth, CPU: decoding LFM2-1.2B and Llama-3.2-1B in llama.cpp on a Galaxy S25 (arXiv 2511.23404: 69.8
+and 54.6 tokens/s at 1K, 0.70 and 0.80 GB a token in Q4_0) moves 49 and 44 GB/s of the 84.8 GB/s that
+64 bits of LPDDR5X at 10.6 GT/s carry. Bandwidth and overhead, GPU: serving runtimes decode Llama-3.2-1B on
+an H100 with at most half of its bandwidth, one fused kernel with 78 % (Spector et al., "Look Ma, No
+Bubbles!", Hazy Research, 2025), so the other part is the launches of about a hundred kernels. Compute, GPU:
+38-43 % over whole training runs (Llama 3, arXiv 2407.21783, table 4), 50-73 % in attention
+(FlashAttention-2, arXiv 2307.08691). Overhead, CPU: the dispatch floor of a compiled jax program. Compute,
+CPU, and NPU: round figures without a whole-model source, which is why their interval is the widest."""
+
+PESSIMISTIC: dict[str, Achieved] = {
+    "cpu": Achieved(compute=0.2, bandwidth=0.3, overhead_s=25e-6),
+    "gpu": Achieved(compute=0.25, bandwidth=0.5, overhead_s=30e-6),
+    "npu": Achieved(compute=0.1, bandwidth=0.3, overhead_s=60e-6),
+}
+"""GPU: the slower of the two serving runtimes above decodes 2.5 times slower than the fused kernel, a third
+of the bandwidth; unfused attention runs at 25-40 % of the peak (arXiv 2307.08691). CPU: one core in place of
+all does not saturate memory, and a hot phone lowers its clocks. Eager-mode frameworks can be slower still."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What an operator runs at."""
+
+    flops_per_s: float
+    bytes_per_s: float
+    overhead_s: float
+    exponent: float = EXPONENT
+
+    def seconds(self, flops: float, bytes_: float) -> float:
+        """Time of one operator."""
+        return p_norm(flops / self.flops_per_s, bytes_ / self.bytes_per_s, self.exponent) + self.overhead_s
+
+
+def p_norm(a: float, b: float, exponent: float) -> float:
+    """`(a^p + b^p)^(1/p)`, the maximum for an infinite exponent."""
+    larger, smaller = max(a, b), min(a, b)
+    if larger == 0 or exponent == inf:
+        return larger
+    return float(larger * (1 + (smaller / larger) ** exponent) ** (1 / exponent))
+
+
+def rates(device: Device, dtype: str, phase: Phase) -> tuple[Rates, Rates, Rates]:
+    """The rates that give the value, the low and the high end of a latency.
+
+    Raises `InvalidInput` where the device has no peak for the dtype.
+    """
+    compute, bandwidth = device.peak(dtype), device.dram_bandwidth_bytes_per_s.value
+    if phase == "decode":
+        limits = (limit.value for name, limit in device.matvec_flops_per_s.items() if name == dtype)
+        compute = min(compute, *limits, inf)
+    overhead_s = None if device.overhead_s is None else device.overhead_s.value
+    if device.calibration == "measured":
+        faster, slower = _spread(device, phase)
+        floor = overhead_s or 0.0
+        return (
+            Rates(compute, bandwidth, floor),
+            Rates(compute / faster, bandwidth / faster, 0.0),
+            Rates(compute / slower, bandwidth / slower, 2 * floor),
+        )
+    typical, poor = TYPICAL[device.kind], PESSIMISTIC[device.kind]
+    usual = typical.overhead_s if overhead_s is None else overhead_s
+    return (
+        Rates(compute * typical.compute, bandwidth * typical.bandwidth, usual),
+        Rates(compute, bandwidth, 0.0, exponent=inf),
+        Rates(compute * poor.compute, bandwidth * poor.bandwidth, max(usual, poor.overhead_s)),
+    )
+
+
+def _spread(device: Device, phase: Phase) -> tuple[float, float]:
+    """Factors on time of the low and the high end: the usual p10 and p90 of the rows, and the model's."""
+    below, above = MODEL_ERROR[phase]
+    rows = device.provenance.rows if device.provenance else ()
+    rows = tuple(row for row in rows if row.probe != "dispatch")
+    if not rows:
+        return 1 / below, above
+    faster = median(row.p10_s / row.median_s for row in rows)
+    slower = median(row.p90_s / row.median_s for row in rows)
+    return faster / below, slower * above

@@ -1,0 +1,110 @@
+"""How much work a phase is: FLOPs, bytes moved and operators, counted analytically.
+
+A compiler's own counts are no basis: XLA's cost analysis counts the body of a loop once, however often it
+runs. FLOPs, weights and state come from the operators' exact accounting (`genomes.operators`).
+
+Bytes moved in a phase, for each operator:
+- its weights and its norm, once a decode step or a prompt chunk, whatever the batch;
+- its state: read whole and written (`state_traffic`) for a decoded token; for a chunk, read whole once and
+  written once for each of its tokens, at most whole (a recurrence keeps its state on the chip in between);
+- its intermediate results, written and read once, and the element-wise traffic of its norm and its residual
+  addition, which each read a row of the width and write one.
+
+Attention is taken as fused: its scores never reach memory (FlashAttention, arXiv 2205.14135).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from genomes import Architecture, Operator
+from genomes.accounting import head_flops, norm_parameters, parameters
+from hardware_profiles.workload import Workload
+
+ELEMENTWISE_ROWS = 4
+"""Rows of the width that a block's norm and residual addition read and write for a token."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """`count` operators that each do `flops` and move `bytes`."""
+
+    flops: float
+    bytes: float
+    count: int = 1
+
+
+def decode_work(architecture: Architecture, workload: Workload) -> Iterator[Work]:
+    """One decoded token of each sequence that sees `context` tokens, the logits included."""
+    width, context = architecture.width, workload.context
+    for block, count in _blocks(architecture):
+        moved = block.state_traffic(width, context) + _activation_traffic(block, width)
+        elements = _weights(block, width) + workload.batch * moved
+        flops = workload.batch * block.decode_flops(width, context)
+        yield Work(flops, workload.bytes_per_element * elements, count)
+    yield _embedding(architecture, workload, 1)
+    yield _head(architecture, workload)
+
+
+def prefill_work(architecture: Architecture, workload: Workload) -> Iterator[Work]:
+    """A prompt of `context` tokens in chunks; the logits once, at its last token."""
+    width = architecture.width
+    blocks = _blocks(architecture)
+    for start in range(0, workload.context, workload.prefill_chunk):
+        end = min(start + workload.prefill_chunk, workload.context)
+        tokens = end - start
+        for block, count in blocks:
+            state = block.state_elements(width, end)
+            written = min(state, tokens * (block.state_traffic(width, end) - state))
+            moved = state + written + tokens * _activation_traffic(block, width)
+            elements = _weights(block, width) + workload.batch * moved
+            earlier = block.prefill_flops(width, start) if start else 0
+            flops = workload.batch * (block.prefill_flops(width, end) - earlier)
+            yield Work(flops, workload.bytes_per_element * elements, count)
+        yield _embedding(architecture, workload, tokens)
+    yield _head(architecture, workload)
+
+
+def weight_and_state_bytes(architecture: Architecture, workload: Workload) -> int:
+    """Bytes of all weights, and of the batch's state after `context` tokens."""
+    state = sum(n * b.state_elements(architecture.width, workload.context) for b, n in _blocks(architecture))
+    return workload.bytes_per_element * (parameters(architecture) + workload.batch * state)
+
+
+def activation_bytes(architecture: Architecture, workload: Workload) -> int:
+    """Bytes of what lives beside weights and state at the widest moment of prefill or decoding.
+
+    Inside a block: the residual stream, the normed input and the block's intermediate results, for each
+    token of a chunk. At the head: the last token's row and its logits.
+    """
+    width = architecture.width
+    tokens = min(workload.prefill_chunk, workload.context)
+    widest = max(block.activation_elements(width) for block in architecture.blocks)
+    elements = max(tokens * (2 * width + widest), 2 * width + architecture.vocab_size)
+    return workload.bytes_per_element * workload.batch * elements
+
+
+def _blocks(architecture: Architecture) -> list[tuple[Operator, int]]:
+    """Each distinct block that does something, with its number of repeats."""
+    return [(b, n) for b, n in Counter(architecture.blocks).items() if b.kind != "skip"]
+
+
+def _weights(block: Operator, width: int) -> int:
+    return block.parameters(width) + norm_parameters(block, width)
+
+
+def _activation_traffic(block: Operator, width: int) -> int:
+    """Elements moved for one token: intermediate results both ways, norm and residual addition."""
+    return 2 * block.activation_elements(width) + ELEMENTWISE_ROWS * width
+
+
+def _embedding(architecture: Architecture, workload: Workload, tokens: int) -> Work:
+    """A row read and a row written for each token."""
+    return Work(0, workload.bytes_per_element * workload.batch * tokens * 2 * architecture.width)
+
+
+def _head(architecture: Architecture, workload: Workload) -> Work:
+    """Final norm and logits of one token of each sequence: the whole table is read, tied or not."""
+    width, vocabulary = architecture.width, architecture.vocab_size
+    elements = width + width * vocabulary + workload.batch * (ELEMENTWISE_ROWS * width + vocabulary)
+    return Work(workload.batch * head_flops(architecture), workload.bytes_per_element * elements)
