@@ -1,0 +1,33 @@
+"""Where jobs run: processes on this machine, or Ray. The driver itself never imports jax."""
+
+from typing import Literal, assert_never
+
+from archsearch.executors.base import Executor as Executor
+from archsearch.executors.base import Failure as Failure
+from archsearch.executors.base import FailureKind as FailureKind
+from archsearch.executors.base import Job as Job
+from archsearch.executors.base import Outcome as Outcome
+from archsearch.executors.base import WorkerSettings as WorkerSettings
+from genomes.errors import InvalidInput
+
+
+def make_executor(
+    name: Literal["ray", "local"], workers: int | None, address: str | None, settings: WorkerSettings
+) -> Executor:
+    """The executor of that name; `workers` None means as many as there is room for.
+
+    `address` is for Ray: None starts it on this machine, "auto" or "ray://HOST:PORT" joins a cluster.
+    """
+    match name:
+        case "local":
+            if address is not None:
+                raise InvalidInput(f"address: {address!r} is for the executor ray; local has none")
+            from archsearch.executors.local import LocalExecutor
+
+            return LocalExecutor(workers, settings)
+        case "ray":
+            from archsearch.executors.ray import RayExecutor
+
+            return RayExecutor(workers, address, settings)
+        case _:
+            assert_never(name)

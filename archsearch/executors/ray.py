@@ -1,0 +1,215 @@
+"""Worker processes on a Ray cluster, or on a Ray started here. The only module that imports Ray."""
+
+import contextlib
+import importlib.util
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import ray
+
+from archsearch.executors import worker
+from archsearch.executors.base import Failure, WorkerSettings, available_cpus, import_paths
+from archsearch.executors.pool import Pool
+from archsearch.executors.worker import Message
+from genomes.errors import InvalidInput
+
+_PACKAGES = ("genomes", "hardware_profiles", "proxies", "archsearch")
+_OBJECT_STORE_BYTES = 100 * 2**20
+"""Only JSON travels; Ray takes no less than 75 MB."""
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+_CONNECT_SECONDS = 5.0
+_LONGEST_TEMPORARY_DIRECTORY = 40
+"""Ray's sockets lie 65 characters deeper, and the path of a Unix socket ends at 103 (macOS) or 107."""
+
+
+class RayExecutor(Pool["RayProcess"]):
+    """Runs jobs in Ray actors, one a worker.
+
+    Address None starts Ray on this machine; "auto" joins the cluster that this machine is part of;
+    "ray://HOST:PORT" joins one from outside. A Ray that the program has already connected to is used as is.
+    """
+
+    def __init__(self, workers: int | None, address: str | None, settings: WorkerSettings):
+        if address not in (None, "auto"):
+            _check_listening(address)
+        self._shut_down = not ray.is_initialized()
+        if ray.is_initialized():
+            pass
+        elif address is None:
+            _start_ray(settings.threads * (workers or max(1, available_cpus() // settings.threads)))
+        else:
+            _join(address)
+        try:
+            room = _room(settings)
+            super().__init__(room if workers is None else workers, settings)
+        except InvalidInput:
+            self._disconnect()
+            raise
+
+    def close(self) -> None:
+        """Kill what runs, forget what waits, and leave Ray if this executor connected to it."""
+        super().close()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._shut_down:
+            self._shut_down = False
+            ray.shutdown()
+
+    def _start(self) -> "RayProcess":
+        return RayProcess(self.settings)
+
+    def _wait(
+        self, processes: Sequence["RayProcess"], timeout: float | None
+    ) -> list[tuple["RayProcess", Message | Failure]]:
+        pending = {process.reply: process for process in processes if process.reply is not None}
+        if not pending:
+            return []
+        ray.wait(list(pending), num_returns=1, timeout=timeout)
+        ready, _ = ray.wait(list(pending), num_returns=len(pending), timeout=0)
+        return [(pending[reply], pending[reply].receive()) for reply in ready]
+
+
+class RayProcess:
+    """The driver's end of one actor. `reply` is what it will send next, None while it has nothing to do."""
+
+    def __init__(self, settings: WorkerSettings):
+        self._actor: Any = _remote_actor.options(
+            num_cpus=settings.threads, num_gpus=_gpus(settings), max_restarts=0, max_task_retries=0
+        ).remote()
+        self.reply = self._actor.start.remote(settings, time.time(), import_paths())
+
+    def call(self, function: str, payload: dict[str, Any]) -> None:
+        """Send a job."""
+        self.reply = self._actor.call.remote(function, payload)
+
+    def receive(self) -> Message | Failure:
+        """What it sent, or how it died."""
+        reply, self.reply = self.reply, None
+        try:
+            message: Message = ray.get(reply)
+            return message
+        except ray.exceptions.OutOfMemoryError as error:
+            return Failure("out_of_memory", "killed by Ray, because the machine's memory ran out", str(error))
+        except ray.exceptions.RayActorError as error:
+            how = "died: killed (as the kernel does when memory runs out), aborted, or it exited by itself"
+            return Failure("crashed", f"the worker process {how}", str(error))
+        except ray.exceptions.RayError as error:
+            return Failure("crashed", worker.one_line(error), str(error))
+
+    def kill(self) -> None:
+        """End the actor's process."""
+        ray.kill(self._actor)
+
+
+class _Actor:
+    """The worker's end."""
+
+    def start(self, settings: WorkerSettings, requested_at: float, driver_paths: list[str]) -> Message:
+        """Prepare. Where the driver's directories exist here too, what it can import can be imported."""
+        sys.path += [path for path in driver_paths if path not in sys.path and Path(path).exists()]
+        return worker.start(settings, requested_at)
+
+    def call(self, function: str, payload: dict[str, Any]) -> Message:
+        """Run a job."""
+        return worker.call(function, payload)
+
+
+_remote_actor: Any = ray.remote(_Actor)
+
+
+def _gpus(settings: WorkerSettings) -> int:
+    return int(settings.platform in ("gpu", "cuda", "rocm"))
+
+
+def _room(settings: WorkerSettings) -> int:
+    """How many workers the cluster has room for at once."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if _gpus(settings):
+        room = sum(int(node.get("GPU", 0)) for node in nodes)
+        lack = f"platform: no machine of the Ray cluster has a GPU ({settings.platform!r} was asked for)"
+    else:
+        room = sum(int(node.get("CPU", 0)) // settings.threads for node in nodes)
+        lack = f"threads: no machine of the Ray cluster has {settings.threads} CPUs for one worker"
+    if room == 0:
+        raise InvalidInput(lack)
+    return room
+
+
+def _start_ray(cpus: int) -> None:
+    # Ray's workers must find this module before they can be told the rest of the driver's paths. Not all
+    # of them here: Ray's own services see this too, and would import what shadows their libraries.
+    paths = {str(Path(_directory(package)).parent): None for package in ("archsearch", "genomes")}
+    paths |= {path: None for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
+    with _environment(PYTHONPATH=os.pathsep.join(paths)):
+        ray.init(
+            address="local",  # None would follow RAY_ADDRESS
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _temp_dir="/tmp/ray" if len(tempfile.gettempdir()) > _LONGEST_TEMPORARY_DIRECTORY else None,
+            **_QUIET,
+        )
+
+
+def _join(address: str) -> None:
+    packages = [_directory(package) for package in _PACKAGES]
+    try:
+        with _environment():
+            ray.init(
+                address,
+                runtime_env={"py_modules": packages, "excludes": ["**/__pycache__"]},
+                **_QUIET,
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+        hint = "if that cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
+        raise InvalidInput(
+            f"address: cannot join Ray at {address!r}: {worker.one_line(error)} ({hint})"
+        ) from error
+
+
+def _check_listening(address: str) -> None:
+    """Ray's client itself would try for half a minute."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not (address.startswith("ray://") and host and port):
+        raise InvalidInput(f'address: {address!r} is neither "auto" nor of the form "ray://HOST:PORT"')
+    try:
+        socket.create_connection((host, port), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise InvalidInput(f"address: nothing answers at {address!r}: {worker.one_line(error)}") from error
+
+
+def _directory(package: str) -> str:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError(f"the package {package} is not installed, so it cannot be sent to Ray's workers")
+    return next(iter(spec.submodule_search_locations))
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Ray reads its settings from the environment, and the processes that it starts inherit them."""
+    variables |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
