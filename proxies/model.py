@@ -5,9 +5,10 @@ from flax import linen as nn
 
 from genomes import Architecture, Operator
 from proxies.axes import Array, Float, Hidden, Position, State, Tokens
+from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
 from proxies.operators import module_class
-from proxies.operators.base import Initializer, constant
+from proxies.operators.base import constant, normal
 
 EMBEDDING_STD = 0.02
 
@@ -31,6 +32,10 @@ class Block(nn.Module):
 
     def _normed(self, x: Hidden) -> Hidden:
         return x if self.spec.kind == "skip" else rms_norm(x, self.norm, self.norm_eps)
+
+    def create(self) -> None:
+        """Create the weights, and nothing else."""
+        self.op.create()
 
     def __call__(self, x: Hidden) -> Hidden:
         """All tokens."""
@@ -56,11 +61,16 @@ class Model(nn.Module):
         """Create embedding, blocks, final norm and, where untied, the head."""
         a = self.architecture
         scale = len(a.blocks) ** -0.5
-        self.embedding = self.param("embedding", _normal(EMBEDDING_STD), (a.vocab_size, a.width))
+        self.embedding = self.param("embedding", normal(EMBEDDING_STD), (a.vocab_size, a.width))
         self.blocks = [Block(block, a.width, a.norm_eps, scale) for block in a.blocks]
         self.final_norm = self.param("final_norm", constant(1), (a.width,))
         if not a.tied_embeddings:
-            self.head = self.param("head", _normal(EMBEDDING_STD), (a.vocab_size, a.width))
+            self.head = self.param("head", normal(EMBEDDING_STD), (a.vocab_size, a.width))
+
+    def create(self) -> None:
+        """Create the weights, and nothing else: `model.init(key, method="create")` computes no output."""
+        for block in self.blocks:
+            block.create()
 
     def __call__(self, tokens: Tokens) -> Hidden:
         """Hidden states after the final norm."""
@@ -71,7 +81,8 @@ class Model(nn.Module):
 
     def logits(self, hidden: Hidden) -> Float[Array, "B T W"]:
         """Logits over the vocabulary W."""
-        return hidden @ (self.embedding if self.architecture.tied_embeddings else self.head).T
+        table = self.embedding if self.architecture.tied_embeddings else self.head
+        return project(hidden, table.T)
 
     def forward(self, tokens: Tokens) -> Float[Array, "B T W"]:
         """Logits of all tokens."""
@@ -89,8 +100,3 @@ class Model(nn.Module):
             x, block_state = block.extend(x, block_state, position)
             after.append(block_state)
         return rms_norm(x, self.final_norm, self.architecture.norm_eps), tuple(after)
-
-
-def _normal(std: float) -> Initializer:
-    normal: Initializer = nn.initializers.normal(std)
-    return normal

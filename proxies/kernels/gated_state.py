@@ -1,8 +1,9 @@
 """Linear attention with decay: `S_t = a_t S_{t-1} + k_t (x) v_t`, `o_t = S_t^T q_t`.
 
 The decay `a_t` is one number a head (Mamba-2) or one a key channel (gated linear attention). Chunked form:
-within a chunk by matrix products, between chunks by a recurrence over their final states (Dao and Gu,
-arXiv 2405.21060, section 6; Yang et al., arXiv 2312.06635, section 4.3).
+within a chunk of L tokens by matrix products, between chunks by a recurrence over their final states (Dao
+and Gu, arXiv 2405.21060, section 6; Yang et al., arXiv 2312.06635, section 4.3). Any length: the last chunk
+is filled with tokens that change nothing.
 """
 
 import jax.numpy as jnp
@@ -11,70 +12,133 @@ from jax import lax
 from proxies.axes import Array, Float
 from proxies.kernels.linear_recurrence import linear_recurrence
 
-CHUNK = 16
-MIN_LOG_DECAY = -80.0 / CHUNK
+HEAD_CHUNK = 16
+CHANNEL_CHUNK = 16
+MIN_LOG_DECAY = -80.0 / CHANNEL_CHUNK
 """A decay per key channel may not fall below exp(this) a token: within a chunk its inverse stays finite in
 float32."""
 
-Queries = Float[Array, "B T H K"]
-Values = Float[Array, "B T H V"]
-LogDecay = Float[Array, "B T H K"] | Float[Array, "B T H 1"]
 Matrix = Float[Array, "B H K V"]
 
 
-def gated_state(
-    q: Queries, k: Queries, v: Values, log_decay: LogDecay, s0: Matrix | None = None, chunk: int = CHUNK
-) -> tuple[Values, Matrix]:
-    """Outputs of all tokens and the state after the last, from the state `s0` (zeros by default).
+def head_decay(
+    q: Float[Array, "B T G K"],
+    k: Float[Array, "B T G K"],
+    v: Float[Array, "B T H V"],
+    log_decay: Float[Array, "B T H"],
+    s0: Matrix | None = None,
+    chunk: int = HEAD_CHUNK,
+) -> tuple[Float[Array, "B T H V"], Matrix]:
+    """One decay a head: outputs of all tokens and the state after the last, from `s0` (default zeros).
 
-    `log_decay` is at most 0; per key channel (not per head) also at least `-80 / chunk`. Any length: the
-    last chunk is filled with tokens that change nothing.
+    Groups of `H / G` heads share queries and keys, so `q k^T` and the products with the state are taken
+    once a group. `log_decay` is at most 0.
     """
-    batch, tokens, heads, keys = q.shape
-    values = v.shape[-1]
+    batch, tokens, groups, keys = q.shape
+    heads, values = v.shape[2:]
+    shared, chunk = heads // groups, min(chunk, tokens)
+    count = -(-tokens // chunk)
+    q, k, v, log_decay = (_fill(z, count * chunk) for z in (q, k, v, log_decay))
+    # Axes B N G L K and B N G S L V: N chunks of L tokens, G groups of S heads.
+    q, k = (z.reshape(batch, count, chunk, groups, keys).transpose(0, 1, 3, 2, 4) for z in (q, k))
+    v = v.reshape(batch, count, chunk, groups, shared, values).transpose(0, 1, 3, 4, 2, 5)
+    log_decay = log_decay.reshape(batch, count, chunk, groups, shared).transpose(0, 1, 3, 4, 2)
+    total = jnp.cumsum(log_decay, axis=-1)
+    between = jnp.where(_causal(chunk), total[..., :, None] - total[..., None, :], -jnp.inf)
+    # As an einsum: the gradient of a broadcast product is a strided sum, 80 times slower on XLA CPU.
+    scores = jnp.einsum("bngij,bngsij->bngsij", q @ k.swapaxes(3, 4), jnp.exp(between))
+    outputs = scores @ v
+
+    def wide(z: Array) -> Array:
+        """Heads of a group side by side, as the columns of one product."""
+        return z.swapaxes(3, 4).reshape(*z.shape[:3], z.shape[4], shared * values)
+
+    faded = v * jnp.exp(total[..., -1:] - total)[..., None]
+    added = (k.swapaxes(3, 4) @ wide(faded)).reshape(batch, count, groups, keys, shared, values)
+    passed = jnp.exp(total[..., -1])[:, :, :, None, :, None]
+    first = jnp.zeros_like(added[:, 0]) if s0 is None else _grouped(s0, groups)
+    states = linear_recurrence(passed, added, first)
+    before = jnp.concatenate([first[:, None], states[:, :-1]], axis=1)
+    carried = q @ before.reshape(batch, count, groups, keys, shared * values)
+    carried = carried.reshape(batch, count, groups, chunk, shared, values).swapaxes(3, 4)
+    outputs += jnp.exp(total)[..., None] * carried
+    outputs = outputs.transpose(0, 1, 4, 2, 3, 5).reshape(batch, count * chunk, heads, values)
+    last = states[:, -1].transpose(0, 1, 3, 2, 4).reshape(batch, heads, keys, values)
+    return outputs[:, :tokens], last
+
+
+def channel_decay(
+    q: Float[Array, "B T H K"],
+    k: Float[Array, "B T H K"],
+    v: Float[Array, "B T H V"],
+    log_decay: Float[Array, "B T H K"],
+    s0: Matrix | None = None,
+    chunk: int = CHANNEL_CHUNK,
+) -> tuple[Float[Array, "B T H V"], Matrix]:
+    """One decay a key channel: outputs of all tokens and the state after the last, from `s0`.
+
+    `log_decay` lies from `-80 / chunk` to 0: decays are divided out of the keys within a chunk.
+    """
+    batch, tokens, heads = q.shape[:3]
     chunk = min(chunk, tokens)
     count = -(-tokens // chunk)
-    fill = ((0, 0), (0, count * chunk - tokens), (0, 0), (0, 0))
-    # B N H L x: chunks of L tokens, heads before tokens so that products are plain matrix products.
-    q, k, v, g = (
-        jnp.pad(x, fill).reshape(batch, count, chunk, heads, x.shape[-1]).transpose(0, 1, 3, 2, 4)
-        for x in (q, k, v, log_decay)
+    # Axes B N H L K: N chunks of L tokens.
+    q, k, v, log_decay = (
+        _fill(z, count * chunk).reshape(batch, count, chunk, heads, z.shape[-1]).transpose(0, 1, 3, 2, 4)
+        for z in (q, k, v, log_decay)
     )
-    total = jnp.cumsum(g, axis=3)
+    total = jnp.cumsum(log_decay, axis=3)
     end = total[:, :, :, -1:]
-    causal = jnp.tril(jnp.ones((chunk, chunk), bool))
-    if g.shape[-1] == 1:
-        decay = jnp.where(causal, total - total.swapaxes(3, 4), -jnp.inf)
-        scores = (q @ k.swapaxes(3, 4)) * jnp.exp(decay)
-    else:
-        scores = jnp.where(causal, (q * jnp.exp(total)) @ (k * jnp.exp(-total)).swapaxes(3, 4), 0.0)
+    q = q * jnp.exp(total)
+    scores = jnp.where(_causal(chunk), q @ (k * jnp.exp(-total)).swapaxes(3, 4), 0.0)
     added = (k * jnp.exp(end - total)).swapaxes(3, 4) @ v
-    s0 = jnp.zeros((batch, heads, keys, values), q.dtype) if s0 is None else s0
-    states = linear_recurrence(jnp.exp(end).swapaxes(3, 4), added, s0)
-    before = jnp.concatenate([s0[:, None], states[:, :-1]], axis=1)
-    outputs = scores @ v + (q * jnp.exp(total)) @ before
-    outputs = outputs.transpose(0, 1, 3, 2, 4).reshape(batch, count * chunk, heads, values)
-    return outputs[:, :tokens], states[:, -1]
+    first = jnp.zeros_like(added[:, 0]) if s0 is None else s0
+    states = linear_recurrence(jnp.exp(end).swapaxes(3, 4), added, first)
+    before = jnp.concatenate([first[:, None], states[:, :-1]], axis=1)
+    outputs = (scores @ v + q @ before).transpose(0, 1, 3, 2, 4)
+    return outputs.reshape(batch, count * chunk, heads, -1)[:, :tokens], states[:, -1]
 
 
-def gated_state_step(
+def one_token(
     q: Float[Array, "B H K"],
     k: Float[Array, "B H K"],
     v: Float[Array, "B H V"],
     log_decay: Float[Array, "B H K"] | Float[Array, "B H 1"],
     s: Matrix,
 ) -> tuple[Float[Array, "B H V"], Matrix]:
-    """One token."""
+    """One step of the recurrence."""
     s = jnp.exp(log_decay)[..., None] * s + k[..., None] * v[:, :, None]
     return (q[..., None] * s).sum(2), s
 
 
-def naive_gated_state(q: Queries, k: Queries, v: Values, log_decay: LogDecay) -> Values:
-    """The recurrence as it is written, token by token."""
+def naive_gated_state(
+    q: Float[Array, "B T G K"],
+    k: Float[Array, "B T G K"],
+    v: Float[Array, "B T H V"],
+    log_decay: Float[Array, "B T H K"] | Float[Array, "B T H"],
+) -> Float[Array, "B T H V"]:
+    """The recurrence as it is written, token by token, for either kind of decay."""
+    heads = v.shape[2]
+    q, k = (jnp.repeat(z, heads // z.shape[2], axis=2) for z in (q, k))
+    decay = jnp.exp(log_decay.reshape(*log_decay.shape[:2], heads, -1))
 
     def step(s: Matrix, t: Array) -> tuple[Matrix, Array]:
-        s = jnp.exp(log_decay[:, t])[..., None] * s + jnp.einsum("bhk,bhv->bhkv", k[:, t], v[:, t])
+        s = decay[:, t, :, :, None] * s + jnp.einsum("bhk,bhv->bhkv", k[:, t], v[:, t])
         return s, jnp.einsum("bhk,bhkv->bhv", q[:, t], s)
 
-    s0 = jnp.zeros((q.shape[0], *q.shape[2:], v.shape[3]), q.dtype)
+    s0 = jnp.zeros((q.shape[0], heads, q.shape[3], v.shape[3]), q.dtype)
     return jnp.moveaxis(lax.scan(step, s0, jnp.arange(q.shape[1]))[1], 0, 1)
+
+
+def _fill(z: Array, tokens: int) -> Array:
+    """Zeros up to `tokens` tokens: no key, no value, no decay."""
+    return jnp.pad(z, [(0, tokens - z.shape[1]) if axis == 1 else (0, 0) for axis in range(z.ndim)])
+
+
+def _causal(tokens: int) -> Array:
+    return jnp.tril(jnp.ones((tokens, tokens), bool))
+
+
+def _grouped(s: Matrix, groups: int) -> Float[Array, "B G K S V"]:
+    batch, heads, keys, values = s.shape
+    return s.reshape(batch, groups, heads // groups, keys, values).transpose(0, 1, 3, 2, 4)

@@ -6,7 +6,7 @@ from jax import lax
 
 from proxies.axes import Array
 
-UNROLL = 8
+UNROLL = 4
 """Steps a loop iteration; more costs compile time and gains little on the CPU."""
 
 

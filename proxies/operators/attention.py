@@ -5,6 +5,7 @@ from jax import lax
 
 from proxies.axes import Array, Hidden, Keys, Position, Queries, State, Values
 from proxies.kernels.attention import cached_attention, causal_attention, naive_attention, visible
+from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
 from proxies.kernels.rotary import naive_rotate, rotate
 from proxies.operators.base import OperatorModule, constant, fan_in
@@ -22,7 +23,7 @@ class Attention(OperatorModule):
 
     def _project(self, x: Hidden) -> tuple[Queries, Keys, Values]:
         def heads(weight: Array) -> Array:
-            return (x @ weight).reshape(*x.shape[:2], -1, self.spec.head_dim)
+            return project(x, weight).reshape(*x.shape[:2], -1, self.spec.head_dim)
 
         q, k, v = heads(self.q), heads(self.k), heads(self.v)
         if self.spec.qk_norm:
@@ -37,7 +38,7 @@ class Attention(OperatorModule):
         return q, k, v
 
     def _merge(self, mixed: Array) -> Hidden:
-        return mixed.reshape(*mixed.shape[:2], -1) @ self.out
+        return project(mixed.reshape(*mixed.shape[:2], -1), self.out)
 
     def __call__(self, x: Hidden) -> Hidden:
         """All tokens, the upper triangle skipped."""

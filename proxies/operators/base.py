@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from genomes import Operator
@@ -40,6 +41,9 @@ class OperatorModule(nn.Module):
             name: jnp.zeros((batch, *shape), dtype) for name, shape in spec.state(self.width, context).items()
         }
 
+    def create(self) -> None:
+        """Create the weights (by `setup`), and nothing else."""
+
     def __call__(self, x: Hidden) -> Hidden:
         """All tokens of a sequence at once, for training."""
         raise NotImplementedError
@@ -55,28 +59,35 @@ class OperatorModule(nn.Module):
 
 def fan_in(scale: float = 1.0) -> Initializer:
     """Normal with standard deviation `scale / sqrt(fan-in)`; the fan-in is the second last axis."""
+    return drawn(lambda rng, shape: scale / np.sqrt(shape[-2]) * rng.standard_normal(shape))
 
-    def initialize(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-        return scale * jax.random.normal(key, shape, dtype) / jnp.sqrt(jnp.array(shape[-2], dtype))
 
-    return initialize
+def normal(std: float) -> Initializer:
+    """Normal with standard deviation `std`."""
+    return drawn(lambda rng, shape: std * rng.standard_normal(shape))
 
 
 def constant(value: float) -> Initializer:
     """Every element `value`."""
-
-    def initialize(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-        del key
-        return jnp.full(shape, value, dtype)
-
-    return initialize
+    return drawn(lambda _, shape: np.full(shape, value))
 
 
-def spread(low: float, high: float, transform: Callable[[Array], Array]) -> Initializer:
+def spread(low: float, high: float, transform: Callable[[np.ndarray], np.ndarray]) -> Initializer:
     """`transform` of values spread evenly from `low` to `high`; the same for every seed."""
+    return drawn(lambda _, shape: transform(np.linspace(low, high, prod(shape))).reshape(shape))
+
+
+def drawn(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Initializer:
+    """An initializer that draws with numpy, from the key's bits.
+
+    jax would compile a program for each shape, which takes longer than training a small proxy for a
+    hundred steps. Inside a traced function only the shape is known, and the values are NaN.
+    """
 
     def initialize(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-        del key
-        return transform(jnp.linspace(low, high, prod(shape), dtype=dtype)).reshape(shape)
+        if isinstance(key, jax.core.Tracer):
+            return jnp.full(shape, jnp.nan, dtype)
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        return jnp.asarray(draw(rng, shape), dtype)
 
     return initialize

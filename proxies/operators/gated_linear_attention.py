@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from proxies.axes import Array, Hidden, Position, State
-from proxies.kernels.gated_state import MIN_LOG_DECAY, gated_state, gated_state_step, naive_gated_state
+from proxies.kernels.gated_state import MIN_LOG_DECAY, channel_decay, naive_gated_state, one_token
+from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
 from proxies.operators.base import OperatorModule, constant, fan_in
 
@@ -27,27 +28,28 @@ class GatedLinearAttention(OperatorModule):
         def heads(z: Array) -> Array:
             return z.reshape(*x.shape[:2], self.spec.heads, -1)
 
-        q, k, v = heads(x @ self.q) * self.spec.key_dim**-0.5, heads(x @ self.k), heads(x @ self.v)
-        decay = jax.nn.log_sigmoid((x @ self.decay_down) @ self.decay_up + self.decay_bias) / TEMPERATURE
-        return q, k, v, heads(jnp.maximum(decay, MIN_LOG_DECAY))
+        q, k, v = (heads(project(x, weight)) for weight in (self.q, self.k, self.v))
+        decay = project(project(x, self.decay_down), self.decay_up) + self.decay_bias
+        log_decay = jnp.maximum(jax.nn.log_sigmoid(decay) / TEMPERATURE, MIN_LOG_DECAY)
+        return q * self.spec.key_dim**-0.5, k, v, heads(log_decay)
 
     def _merge(self, x: Hidden, o: Array) -> Hidden:
         normed = rms_norm(o, self.norm, self.norm_eps).reshape(*x.shape[:2], -1)
-        return (normed * jax.nn.silu(x @ self.gate)) @ self.out
+        return project(normed * jax.nn.silu(project(x, self.gate)), self.out)
 
     def __call__(self, x: Hidden) -> Hidden:
         """All tokens, in chunks."""
-        return self._merge(x, gated_state(*self._project(x))[0])
+        return self._merge(x, channel_decay(*self._project(x))[0])
 
     def extend(self, x: Hidden, state: State, position: Position) -> tuple[Hidden, State]:
         """The next tokens, from the state."""
         del position
         inputs = self._project(x)
         if x.shape[1] > 1:
-            o, s = gated_state(*inputs, state["s"])
+            o, s = channel_decay(*inputs, state["s"])
         else:
             q, k, v, log_decay = (z[:, 0] for z in inputs)
-            o, s = gated_state_step(q, k, v, log_decay, state["s"])
+            o, s = one_token(q, k, v, log_decay, state["s"])
             o = o[:, None]
         return self._merge(x, o), {"s": s}
 

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from proxies.axes import Array, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
-from proxies.kernels.gated_state import gated_state, gated_state_step, naive_gated_state
+from proxies.kernels.gated_state import head_decay, naive_gated_state, one_token
+from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
 from proxies.operators.base import OperatorModule, constant, fan_in, spread
 
@@ -21,15 +23,15 @@ class Mamba2(OperatorModule):
         """Create the weights; steps start from 0.001 to 0.1, decays from 1 to 16, as published."""
         self.in_proj, self.conv = self.weight("in_proj"), self.weight("conv")
         self.conv_bias = self.weight("conv_bias", constant(0))
-        self.dt_bias = self.weight("dt_bias", spread(-3.0, -1.0, lambda e: jnp.log(jnp.expm1(10.0**e))))
-        self.a_log, self.d = self.weight("a_log", spread(1.0, 16.0, jnp.log)), self.weight("d", constant(1))
+        self.dt_bias = self.weight("dt_bias", spread(-3.0, -1.0, lambda e: np.log(np.expm1(10.0**e))))
+        self.a_log, self.d = self.weight("a_log", spread(1.0, 16.0, np.log)), self.weight("d", constant(1))
         self.norm = self.weight("norm", constant(1))
         self.out_proj = self.weight("out_proj", fan_in(self.residual_scale))
 
     def _project(self, x: Hidden) -> tuple[Array, Array, Array]:
         """`z`, `xBC` before the convolution, and the steps `dt` (`B T H`)."""
         inner, conv = self.spec.inner, self.spec.conv_width
-        z, xbc, dt = jnp.split(x @ self.in_proj, [inner, inner + conv], axis=-1)
+        z, xbc, dt = jnp.split(project(x, self.in_proj), [inner, inner + conv], axis=-1)
         return z, xbc, jax.nn.softplus(dt + self.dt_bias)
 
     def _recurrence_inputs(self, convolved: Array, dt: Array) -> tuple[Inputs, Array]:
@@ -38,17 +40,14 @@ class Mamba2(OperatorModule):
         xbc = jax.nn.silu(convolved + self.conv_bias)
         u, b, c = jnp.split(xbc, [spec.inner, spec.inner + spec.groups * spec.state_dim], axis=-1)
         u = u.reshape(*lead, spec.heads, spec.head_dim)
-        b, c = (
-            jnp.repeat(m.reshape(*lead, spec.groups, spec.state_dim), spec.heads // spec.groups, axis=2)
-            for m in (b, c)
-        )
-        return (c, b, dt[..., None] * u, (-dt * jnp.exp(self.a_log))[..., None]), u
+        b, c = (m.reshape(*lead, spec.groups, spec.state_dim) for m in (b, c))
+        return (c, b, dt[..., None] * u, -dt * jnp.exp(self.a_log)), u
 
     def _merge(self, z: Array, o: Array, u: Array) -> Hidden:
         y = (o + self.d[:, None] * u).reshape(z.shape) * jax.nn.silu(z)
         groups = (*z.shape[:2], self.spec.groups, -1)
         normed = rms_norm(y.reshape(groups), self.norm.reshape(groups[2:]), self.norm_eps)
-        return normed.reshape(z.shape) @ self.out_proj
+        return project(normed.reshape(z.shape), self.out_proj)
 
     def _whole(self, x: Hidden, convolve: Callable[..., Array], mix: Callable[..., Array]) -> Hidden:
         z, xbc, dt = self._project(x)
@@ -57,7 +56,7 @@ class Mamba2(OperatorModule):
 
     def __call__(self, x: Hidden) -> Hidden:
         """All tokens, in chunks."""
-        return self._whole(x, causal_conv, lambda *inputs: gated_state(*inputs)[0])
+        return self._whole(x, causal_conv, lambda *inputs: head_decay(*inputs)[0])
 
     def extend(self, x: Hidden, state: State, position: Position) -> tuple[Hidden, State]:
         """The next tokens, from the state."""
@@ -66,10 +65,11 @@ class Mamba2(OperatorModule):
         inputs, u = self._recurrence_inputs(causal_conv(xbc, self.conv, state["conv"]), dt)
         s = state["s"].swapaxes(2, 3)
         if x.shape[1] > 1:
-            o, s = gated_state(*inputs, s)
+            o, s = head_decay(*inputs, s)
         else:
-            q, k, v, log_decay = (m[:, 0] for m in inputs)
-            o, s = gated_state_step(q, k, v, log_decay, s)
+            c, b, v, log_decay = (m[:, 0] for m in inputs)
+            c, b = (jnp.repeat(m, self.spec.heads // self.spec.groups, axis=1) for m in (c, b))
+            o, s = one_token(c, b, v, log_decay[..., None], s)
             o = o[:, None]
         return self._merge(z, o, u), {"conv": conv_state(xbc, state["conv"]), "s": s.swapaxes(2, 3)}
 

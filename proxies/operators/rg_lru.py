@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from proxies.axes import Array, Channels, Float, Hidden, Position, State
+from proxies.axes import Array, Channels, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
 from proxies.kernels.linear_recurrence import linear_recurrence, naive_linear_recurrence
+from proxies.kernels.project import project
 from proxies.operators.base import OperatorModule, constant, fan_in, spread
 
 C = 8.0
@@ -43,11 +45,11 @@ class RGLRU(OperatorModule):
         return jnp.exp(log_a), scale * self._gate(u, self.input_gate, self.input_bias) * u
 
     def _out(self, x: Hidden, h: Channels) -> Hidden:
-        gate = jax.nn.gelu(x @ self.linear_y + self.biases[0], approximate=True)
-        return (gate * h) @ self.linear_out + self.biases[2]
+        gate = jax.nn.gelu(project(x, self.linear_y) + self.biases[0], approximate=True)
+        return project(gate * h, self.linear_out) + self.biases[2]
 
     def _whole(self, x: Hidden, convolve: Callable[..., Array], recur: Callable[..., Array]) -> Hidden:
-        u = convolve(x @ self.linear_x + self.biases[1], self.conv) + self.conv_bias
+        u = convolve(project(x, self.linear_x) + self.biases[1], self.conv) + self.conv_bias
         return self._out(x, recur(*self._recurrence_inputs(u, 0), jnp.zeros_like(u[:, 0])))
 
     def __call__(self, x: Hidden) -> Hidden:
@@ -56,7 +58,7 @@ class RGLRU(OperatorModule):
 
     def extend(self, x: Hidden, state: State, position: Position) -> tuple[Hidden, State]:
         """The next tokens, from the state."""
-        projected = x @ self.linear_x + self.biases[1]
+        projected = project(x, self.linear_x) + self.biases[1]
         u = causal_conv(projected, self.conv, state["conv"]) + self.conv_bias
         h = linear_recurrence(*self._recurrence_inputs(u, position), state["h"])
         return self._out(x, h), {"conv": conv_state(projected, state["conv"]), "h": h[:, -1]}
@@ -66,6 +68,7 @@ class RGLRU(OperatorModule):
         return self._whole(x, naive_causal_conv, naive_linear_recurrence)
 
 
-def _decay_parameter(a: Float[Array, "C"]) -> Float[Array, "C"]:
+def _decay_parameter(a: np.ndarray) -> np.ndarray:
     """The parameter `p` at which an open gate decays by `a`: `exp(-8 softplus(p)) = a`."""
-    return jnp.log(jnp.expm1(-jnp.log(a) / C))
+    parameter: np.ndarray = np.log(np.expm1(-np.log(a) / C))
+    return parameter

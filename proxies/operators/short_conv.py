@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from proxies.axes import Array, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
+from proxies.kernels.project import project
 from proxies.operators.base import OperatorModule, fan_in
 
 
@@ -18,9 +19,9 @@ class ShortConv(OperatorModule):
         self.out_proj = self.weight("out_proj", fan_in(self.residual_scale))
 
     def _apply(self, x: Hidden, convolve: Callable[[Array, Array], Array]) -> tuple[Hidden, Array]:
-        b, c, u = jnp.split(x @ self.in_proj, 3, axis=-1)
+        b, c, u = jnp.split(project(x, self.in_proj), 3, axis=-1)
         gated = b * u
-        return (c * convolve(gated, self.conv)) @ self.out_proj, gated
+        return project(c * convolve(gated, self.conv), self.out_proj), gated
 
     def __call__(self, x: Hidden) -> Hidden:
         """All tokens, by shifted multiply-adds."""

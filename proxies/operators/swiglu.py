@@ -3,6 +3,7 @@
 import jax
 
 from proxies.axes import Hidden, Position, State
+from proxies.kernels.project import project
 from proxies.operators.base import OperatorModule, fan_in
 
 
@@ -16,7 +17,7 @@ class SwiGLU(OperatorModule):
 
     def __call__(self, x: Hidden) -> Hidden:
         """Each token by itself."""
-        return (jax.nn.silu(x @ self.gate) * (x @ self.up)) @ self.down
+        return project(jax.nn.silu(project(x, self.gate)) * project(x, self.up), self.down)
 
     def extend(self, x: Hidden, state: State, position: Position) -> tuple[Hidden, State]:
         """Each token by itself."""

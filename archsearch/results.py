@@ -1,0 +1,125 @@
+"""What a campaign knows: candidates, their costs, signals and quality, and the front.
+
+Plain frozen values, derived from the journal by `archsearch.journal`; the report, `status` and the export
+read nothing else.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Origin = Literal["searched", "reference"]
+Status = Literal["evaluated", "failed", "rejected"]
+Direction = Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One axis of the front."""
+
+    name: str
+    """Full name, such as `decode_latency_s[this-machine,4096,1,float32]`; a column of the tables."""
+    label: str
+    """For people: `decode latency on this-machine at 4096 tokens`."""
+    unit: str
+    """`s`, `bytes`, or empty for a number without one."""
+    direction: Direction
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a candidate; `result` is the worker's record (`proxies.trials.TrialResult`)."""
+
+    id: str
+    """`TASK-STEPS-LR-SEED`, the name of its directory."""
+    candidate: str
+    task: str
+    rung: int
+    steps: int
+    learning_rate: float
+    seed: int
+    status: Literal["ok", "failed"]
+    chosen: bool
+    """Whether its learning rate was the best on validation, so that its score is the signal."""
+    result: dict[str, Any]
+    """Among others `loss`, `accuracy`, `score`, `metric`, `seconds` by phase, `cause` of a failure."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One layout, judged."""
+
+    id: str
+    """8 hex digits of the fingerprint; what a user writes in `runs/NAME#ID`."""
+    fingerprint: str
+    name: str
+    """A reference's name, else the id."""
+    origin: Origin
+    pattern: str
+    """The layout's text."""
+    kinds: tuple[str, ...]
+    """Token-mixing family of each layout block: attention, recurrence, convolution, memoryless, skip."""
+    genome: str | None
+    generation: int
+    status: Status
+    cause: str | None
+    """Why it failed or was rejected."""
+    rung: int
+    """Last rung finished, from 0; -1 where none was."""
+    objectives: dict[str, float]
+    """Value of each objective, by full name; quality is that of the last rung finished."""
+    intervals: dict[str, tuple[float, float]]
+    """Low and high of each predicted cost."""
+    signals: dict[str, float]
+    """Score of each task at the last rung finished, by `score[TASK]`; higher is better."""
+    parameters: dict[str, int]
+    """Exact parameters at the scales `proxy` and `target`."""
+
+
+@dataclass(frozen=True)
+class HypervolumePoint:
+    """Hypervolume of the front after some evaluations."""
+
+    evaluations: int
+    hypervolume: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a run has to show."""
+
+    name: str
+    campaign: dict[str, Any]
+    environment: dict[str, Any]
+    objectives: tuple[Objective, ...]
+    rungs: tuple[int, ...]
+    """Training steps of each rung."""
+    references: tuple[str, ...]
+    """Names of the reference layouts that quality is measured against."""
+    candidates: tuple[Candidate, ...]
+    """In the order in which they were judged; references first."""
+    trials: tuple[Trial, ...]
+    front: tuple[str, ...]
+    """Ids of the non-dominated candidates of the last rung, best quality first."""
+    reference_point: tuple[float, ...] | None
+    """Of the hypervolume, in the objectives' own units."""
+    history: tuple[HypervolumePoint, ...]
+    worker_time: dict[str, float]
+    """Seconds of all workers by phase: training, compilation, evaluation, start-up, other, idle."""
+    cached: int
+    """Trials that were asked for again and taken from the record."""
+    redrawn_genes: int
+    """Genes that repair had to draw anew."""
+    seconds: float
+    """Wall time of the run, resumed parts included."""
+    finished: bool
+    devices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Profile of each device priced, as in its file."""
+
+    def candidate(self, id: str) -> Candidate:
+        """The candidate of that id or unambiguous prefix of its fingerprint or name. Raises `KeyError`."""
+        found = [c for c in self.candidates if id and (c.fingerprint.startswith(id) or c.name == id)]
+        if len(found) != 1:
+            raise KeyError(id)
+        return found[0]

@@ -1,0 +1,107 @@
+"""Weights on disk, through Orbax: of a trial (to continue from, to export) and of an exported winner."""
+
+import logging
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import orbax.checkpoint as ocp
+
+from genomes import Architecture, InvalidInput
+from proxies.model import Model
+from proxies.training import State
+
+NAME = "checkpoint"
+
+logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+class BeforeDecay(NamedTuple):
+    """The state of a training before its decay, and the steps made until then."""
+
+    state: State
+    step: int
+
+
+def save(directory: Path, weights: Any, before_decay: State, step: int) -> None:
+    """Keep a trial's weights and the state from which a longer one continues, in `directory/checkpoint`."""
+    path = (directory / NAME).absolute()
+    shutil.rmtree(path, ignore_errors=True)
+    tree = {"weights": weights, "before_decay": before_decay._asdict(), "step": step}
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(path, tree)
+
+
+def before_decay(directory: Path, like: State) -> BeforeDecay | None:
+    """What `save` kept of the state before the decay; None where there is none that can be read."""
+    path = (directory / NAME).absolute()
+    if not path.is_dir():
+        return None
+    try:
+        tree = _restore(path, {"weights": like.parameters, "before_decay": like._asdict(), "step": 0})
+    except (ValueError, KeyError, OSError):
+        return None
+    return BeforeDecay(State(**tree["before_decay"]), int(tree["step"]))
+
+
+def trial_weights(directory: Path, architecture: Architecture) -> Any:
+    """The model's weights of a finished trial, at the vocabulary of `architecture`.
+
+    Raises `InvalidInput` where there is no readable checkpoint.
+    """
+    path = (directory / NAME).absolute()
+    try:
+        tree = _restore(path, None)
+    except (ValueError, KeyError, OSError) as error:
+        raise InvalidInput(f"{path}: no readable checkpoint: {error}") from None
+    return fitted(tree["weights"]["model"], architecture, str(path))
+
+
+def save_weights(path: Path, weights: Any) -> None:
+    """Write a model's weights as an Orbax checkpoint of their own. Raises `FileExistsError`."""
+    if path.exists():
+        raise FileExistsError(path)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(path.absolute(), weights)
+
+
+def load_weights(path: Path | str, architecture: Architecture) -> Any:
+    """The weights that `save_weights` wrote, as `Model(architecture).apply({"params": ...})` takes them.
+
+    Raises `InvalidInput` where the folder holds none or they are another architecture's.
+    """
+    path = Path(path).absolute()
+    try:
+        weights = _restore(path, None)
+    except (ValueError, KeyError, OSError) as error:
+        raise InvalidInput(f"{path}: no readable checkpoint: {error}") from None
+    return fitted(weights, architecture, str(path))
+
+
+def fitted(weights: Any, architecture: Architecture, source: str) -> Any:
+    """`weights` if their names and shapes are those of the architecture, else `InvalidInput`."""
+    model = Model(architecture)
+    expected = jax.eval_shape(lambda: model.init(jax.random.key(0), method="create")["params"])
+
+    def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+        leaves = jax.tree_util.tree_leaves_with_path(tree)
+        return {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+
+    found, wanted = shapes(weights), shapes(expected)
+    different = sorted(name for name in found.keys() | wanted if found.get(name) != wanted.get(name))
+    if different:
+        name = different[0]
+        raise InvalidInput(
+            f"{source}: weight {name} has shape {found.get(name)}, the architecture asks {wanted.get(name)}"
+            + (f" ({len(different) - 1} more differ)" if len(different) > 1 else "")
+        )
+    return weights
+
+
+def _restore(path: Path, like: Any) -> Any:
+    with ocp.StandardCheckpointer() as checkpointer, warnings.catch_warnings():
+        # Without a target Orbax reads the sharding from its own file and warns; one machine needs none.
+        warnings.filterwarnings("ignore", message="Sharding info not provided", category=UserWarning)
+        return checkpointer.restore(path, like)

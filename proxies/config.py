@@ -1,0 +1,50 @@
+"""What a trial is asked to do; free of jax, so that a driver can say it."""
+
+import hashlib
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from proxies.schedule import Schedule
+from proxies.tasks import Task, make_task
+
+TRAINING_VERSION = 1
+"""Part of a trial's identity: raised whenever the same trial could give another result."""
+
+
+class TrialConfig(BaseModel):
+    """How to train and judge, on what; plain values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    settings: dict[str, Any] = Field(default_factory=dict, description="the task's own settings")
+    length: int = Field(default=64, ge=2, description="tokens of a sequence")
+    batch: int = Field(default=16, ge=1, description="sequences of a step")
+    steps: int = Field(ge=2)
+    learning_rate: float = Field(gt=0, le=1, description="of the constant phase")
+    warmup_steps: int = Field(default=10, ge=0)
+    decay_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of the steps that decay")
+    weight_decay: float = Field(default=0.1, ge=0)
+    evaluation_batches: int = Field(default=8, ge=1, description="batches of validation, and of test")
+
+    @model_validator(mode="after")
+    def _decays(self) -> "TrialConfig":
+        if self.schedule.decay_start == self.steps:
+            raise ValueError(f"steps {self.steps} x decay_fraction {self.decay_fraction} rounds to no step")
+        return self
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning-rate schedule."""
+        return Schedule(self.steps, self.warmup_steps, self.decay_fraction)
+
+    def make_task(self) -> Task:
+        """The task, its data at hand. Raises `InvalidInput`."""
+        return make_task(self.task, self.length, self.settings)
+
+
+def derive_seed(campaign_seed: int, fingerprint: str, replicate: int) -> int:
+    """The seed of a trial: a function of campaign seed, proxy fingerprint and replicate alone."""
+    digest = hashlib.sha256(f"{campaign_seed}/{fingerprint}/{replicate}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1

@@ -1,0 +1,182 @@
+"""Training a proxy: the loss, the optimizer (AdamW, clipped) and the compiled program that makes steps."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax  # type: ignore[import-untyped]
+from flax import linen as nn
+from numpy.typing import NDArray
+
+from genomes import Architecture
+from proxies.axes import Array, Float, Tokens
+from proxies.kernels.project import project
+from proxies.model import Model
+from proxies.operators.base import constant, fan_in, normal
+from proxies.tasks.base import Batch, Readout
+
+VOCABULARY_MULTIPLE = 256
+"""Vocabularies are filled up to a multiple of this, so that the tasks of a candidate share one program."""
+
+BETA_1, BETA_2, CLIP = 0.9, 0.95, 1.0
+
+
+class State(NamedTuple):
+    """Parameters and the optimizer's moments."""
+
+    parameters: Any
+    moments: Any
+
+
+class Metrics(NamedTuple):
+    """Loss (nats a judged token) and accuracy of each batch, before its update."""
+
+    loss: NDArray[np.float32]
+    accuracy: NDArray[np.float32]
+
+
+class Proxy(nn.Module):
+    """The model with a task's readout: `next_token` logits at each position, or `last_token`.
+
+    `last_token` reconstructs all tokens from the hidden state of the last by a two-layer GELU decoder, as
+    the compression task of MAD asks (arXiv 2403.17844); the decoder belongs to the task.
+    """
+
+    architecture: Architecture
+    readout: Readout
+    length: int
+
+    def setup(self) -> None:
+        """Create model and, where asked, decoder."""
+        self.model = Model(self.architecture)
+        if self.readout == "last_token":
+            width = self.architecture.width
+            self.expand = self.param("expand", fan_in(), (width, 2 * width))
+            self.positions = self.param("positions", normal(0.5), (self.length, 2 * width))
+            self.expand_bias = self.param("expand_bias", constant(0), (2 * width,))
+            self.contract = self.param("contract", fan_in(), (2 * width, width))
+
+    def create(self) -> None:
+        """Create the weights, and nothing else."""
+        self.model.create()
+
+    def __call__(self, tokens: Tokens) -> Float[Array, "B T W"]:
+        """Logits."""
+        hidden = self.model(tokens)
+        if self.readout == "last_token":
+            summary = project(hidden[:, -1], self.expand) + self.expand_bias
+            hidden = project(jax.nn.gelu(summary[:, None] + self.positions), self.contract)
+        logits: Array = self.model.logits(hidden)
+        return logits
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled program that makes `chunk` training steps, and what compiling it took."""
+
+    run: Callable[..., tuple[State, tuple[Array, Array]]]
+    chunk: int
+    seconds: float
+
+    def steps(self, state: State, batches: list[Batch], rates: NDArray[np.float32]) -> tuple[State, Metrics]:
+        """One step a batch, at these learning rates; consumes `state`.
+
+        The last call is filled with batches that count nothing, so only evaluation may have a number of
+        batches that the chunk does not divide.
+        """
+        losses, accuracies = [], []
+        for start in range(0, len(batches), self.chunk):
+            part = batches[start : start + self.chunk]
+            missing = self.chunk - len(part)
+            arrays = [
+                np.stack([getattr(b, name) for b in part] + [np.zeros_like(getattr(part[0], name))] * missing)
+                for name in ("tokens", "targets", "weights")
+            ]
+            rate = np.pad(rates[start : start + len(part)], (0, missing))
+            state, (loss, accuracy) = self.run(state, *arrays, rate)
+            losses.append(np.asarray(loss)[: len(part)])
+            accuracies.append(np.asarray(accuracy)[: len(part)])
+        return state, Metrics(np.concatenate(losses), np.concatenate(accuracies))
+
+    def evaluate(self, state: State, batches: list[Batch]) -> tuple[float, float]:
+        """Mean loss and accuracy a judged token; leaves `state` as it is.
+
+        The training program at learning rate 0, on a copy: a second program would take longer to compile
+        than it saves on proxies of this size.
+        """
+        copy = jax.tree.map(jnp.copy, state)
+        _, metrics = self.steps(copy, batches, np.zeros(len(batches), np.float32))
+        judged = np.array([batch.weights.sum() for batch in batches])
+        loss, accuracy = (float((m * judged).sum() / judged.sum()) for m in metrics)
+        return loss, accuracy
+
+
+def padded_vocabulary(size: int) -> int:
+    """The next multiple of `VOCABULARY_MULTIPLE`."""
+    return -(-size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
+
+
+def initial_state(architecture: Architecture, readout: Readout, length: int, seed: int) -> State:
+    """Weights drawn from the seed, moments of zero."""
+    proxy = Proxy(architecture, readout, length)
+    parameters = proxy.init(jax.random.key(seed), method="create")["params"]
+    return State(parameters, _optimizer(0.0).init(parameters))
+
+
+@lru_cache(maxsize=2)
+def program(
+    architecture: Architecture,
+    readout: Readout,
+    batch: int,
+    length: int,
+    chunk: int,
+    weight_decay: float,
+) -> Program:
+    """Compile the training of an architecture; kept for the trials that follow."""
+    proxy = Proxy(architecture, readout, length)
+    optimizer = _optimizer(weight_decay)
+
+    def loss(parameters: Any, tokens: Tokens, targets: Tokens, weights: Array) -> tuple[Array, Array]:
+        logits: Array = proxy.apply({"params": parameters}, tokens)  # type: ignore[assignment]
+        target = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+        judged = jnp.maximum(weights.sum(), 1.0)
+        # The target is predicted when nothing is above it: a maximum is far cheaper than an argmax.
+        right = (target >= logits.max(-1)) * weights
+        losses = (jax.nn.logsumexp(logits, axis=-1) - target) * weights
+        return losses.sum() / judged, right.sum() / judged
+
+    def step(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array]]:
+        *batch, rate = inputs
+        metrics, gradient = jax.value_and_grad(loss, has_aux=True)(state.parameters, *batch)
+        updates, moments = optimizer.update(gradient, state.moments, state.parameters)
+        parameters = jax.tree.map(lambda p, u: p - rate * u, state.parameters, updates)
+        return State(parameters, moments), metrics
+
+    def run(state: State, *inputs: Array) -> tuple[State, tuple[Array, Array]]:
+        return jax.lax.scan(step, state, inputs)
+
+    started = time.perf_counter()
+    parameters = jax.eval_shape(lambda: proxy.init(jax.random.key(0), method="create")["params"])
+    state = State(parameters, jax.eval_shape(optimizer.init, parameters))
+    shape = (chunk, batch, length)
+    integers, weights, rates = (
+        jax.eval_shape(lambda s=s, d=d: jnp.zeros(s, d))
+        for s, d in ((shape, jnp.int32), (shape, jnp.float32), ((chunk,), jnp.float32))
+    )
+    compiled = jax.jit(run, donate_argnums=0).lower(state, integers, integers, weights, rates).compile()
+    return Program(compiled, chunk, time.perf_counter() - started)
+
+
+def _optimizer(weight_decay: float) -> optax.GradientTransformation:
+    """Clipped AdamW without its learning rate; matrices decay, vectors do not.
+
+    Clipping and moments work on one flat vector: fewer, larger loops to compile and run.
+    """
+    matrices: Callable[[Any], Any] = lambda tree: jax.tree.map(lambda p: p.ndim > 1, tree)  # noqa: E731
+    adam = optax.chain(optax.clip_by_global_norm(CLIP), optax.scale_by_adam(BETA_1, BETA_2))
+    return optax.chain(optax.flatten(adam), optax.add_decayed_weights(weight_decay, matrices))

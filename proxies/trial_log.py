@@ -1,0 +1,71 @@
+"""The files of a trial: its curve, its log and, written last, its result."""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from proxies.training import Metrics
+    from proxies.trials import TrialResult
+
+PHASES = ("training", "compilation", "evaluation", "other")
+
+
+class TrialLog:
+    """Writes `curve.csv`, `log.txt` and `result.json` into a directory; without one, nothing."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self.directory = directory
+        self.lines: list[str] = []
+        self.rows: list[tuple[Any, ...]] = []
+
+    def say(self, line: str) -> None:
+        """A line of the log, with the time."""
+        self.lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
+
+    def curve(self, first: int, rates: NDArray[np.float32], metrics: "Metrics") -> None:
+        """Rows of the curve: each step's learning rate, training loss and accuracy."""
+        values = zip(rates, metrics.loss, metrics.accuracy, strict=True)
+        self.rows += [(first + i, *(float(v) for v in row)) for i, row in enumerate(values)]
+
+    def close(self, result: "TrialResult") -> None:
+        """Write the files; the result stands last and whole, so its presence means the trial is done."""
+        self.say(result.cause or f"loss {result.loss:.4f}, accuracy {result.accuracy:.4f} on the test stream")
+        if self.directory is None:
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "curve.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("step", "learning_rate", "loss", "accuracy"))
+            writer.writerows(self.rows)
+        (self.directory / "log.txt").write_text("\n".join(self.lines) + "\n", encoding="utf-8")
+        publish(self.directory / "result.json", result.to_dict())
+
+
+def publish(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def timed(phases: dict[str, float], phase: str) -> Iterator[None]:
+    """Add the time spent inside to a phase."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        phases[phase] += time.perf_counter() - started

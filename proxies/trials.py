@@ -1,0 +1,182 @@
+"""Trials: one training of one architecture on one task, judged on held-out streams.
+
+`run_trial` is a plain function of (architecture, configuration, seed). Validation and test streams are the
+same for every trial of a task; only training data and initial weights follow the seed.
+"""
+
+import math
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genomes import Architecture
+from proxies import checkpoints
+from proxies.config import TRAINING_VERSION, TrialConfig
+from proxies.schedule import Schedule
+from proxies.tasks import Task
+from proxies.tasks.base import Batch, Split
+from proxies.training import State, initial_state, padded_vocabulary, program
+from proxies.trial_log import PHASES, TrialLog, timed
+
+HELD_OUT_SEED = 0
+LOOK_EVERY = 8
+"""Calls of the program between two looks at the loss."""
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial gave. Losses are nats a judged token; `score` is higher-better, of the test stream."""
+
+    status: Literal["ok", "failed"]
+    cause: str | None
+    task: str
+    metric: str
+    steps: int
+    learning_rate: float
+    config: dict[str, Any]
+    seed: int
+    fingerprint: str
+    data_hash: str
+    loss: float | None = None
+    accuracy: float | None = None
+    score: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    resumed_from_step: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time by phase: training, compilation, evaluation, other."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+
+def run_trial(
+    architecture: Architecture,
+    config: TrialConfig,
+    seed: int,
+    directory: Path | None = None,
+    resume_from: Path | None = None,
+) -> TrialResult:
+    """Train an architecture on a task and judge it; the same arguments give the same result.
+
+    With a `directory`, it gets `curve.csv`, `log.txt`, `checkpoint/` (the weights, and the state before the
+    decay, from which a longer trial continues) and at last `result.json`. `resume_from` is the directory of
+    a shorter trial that did so; where it holds no usable checkpoint, training starts at step 0 and gives
+    the same result, later. A loss that is not finite is a failed result. Raises `InvalidInput` for a task
+    that cannot be made.
+    """
+    started = time.perf_counter()
+    task = config.make_task()
+    proxy = architecture.with_vocabulary(padded_vocabulary(task.vocab_size))
+    log = TrialLog(directory)
+    log.say(
+        f"{config.task}: {config.steps} steps at {config.learning_rate:g}, seed {seed}, {proxy.fingerprint}"
+    )
+    schedule, phases = config.schedule, dict.fromkeys(PHASES, 0.0)
+
+    with timed(phases, "compilation"):
+        compiled = program(
+            proxy, task.readout, config.batch, config.length, schedule.chunk, config.weight_decay
+        )
+    state, first = initial_state(proxy, task.readout, config.length, seed), 0
+    found = checkpoints.before_decay(resume_from, state) if resume_from is not None else None
+    if found is not None and found.step <= schedule.decay_start:
+        state, first = found.state, found.step
+        log.say(f"continues from step {first}")
+
+    def result(cause: str | None, **measured: Any) -> TrialResult:
+        phases["other"] = time.perf_counter() - started - sum(phases.values())
+        done = TrialResult(
+            status="failed" if cause else "ok",
+            cause=cause,
+            task=config.task,
+            metric=task.metric,
+            steps=config.steps,
+            learning_rate=config.learning_rate,
+            config=config.model_dump(),
+            seed=seed,
+            fingerprint=proxy.fingerprint,
+            data_hash=task.data_hash,
+            resumed_from_step=first,
+            seconds={phase: round(seconds, 4) for phase, seconds in phases.items()},
+            versions=versions(),
+            **measured,
+        )
+        log.close(done)
+        return done
+
+    saved: State | None = None
+    for start, stop in _segments(schedule, first):
+        if start == schedule.decay_start and directory is not None:
+            saved = jax.tree.map(jnp.copy, state)
+        batches = [task.batch("train", seed, index, config.batch) for index in range(start, stop)]
+        rates = config.learning_rate * schedule.factors(start, stop)
+        with timed(phases, "training"):
+            state, metrics = compiled.steps(state, batches, rates)
+        log.curve(start, rates, metrics)
+        if not np.isfinite(metrics.loss).all():
+            step = start + int(np.argmin(np.isfinite(metrics.loss)))
+            return result(f"the loss became {metrics.loss[step - start]} at step {step}")
+
+    with timed(phases, "evaluation"):
+        held_out = {
+            split: compiled.evaluate(state, _held_out(task, split, config))
+            for split in ("validation", "test")
+        }
+    loss, accuracy = held_out["test"]
+    validation_loss, validation_accuracy = held_out["validation"]
+    if not math.isfinite(loss + validation_loss):
+        return result(f"the held-out loss is {loss} (test) and {validation_loss} (validation)")
+    if directory is not None and saved is not None:
+        checkpoints.save(directory, state.parameters, saved, schedule.decay_start)
+    return result(
+        None,
+        loss=loss,
+        accuracy=accuracy,
+        score=task.score(loss, accuracy),
+        validation_loss=validation_loss,
+        validation_accuracy=validation_accuracy,
+    )
+
+
+def best_index(results: Sequence[TrialResult]) -> int:
+    """Index of the lowest validation loss, the first of equals; failed trials come last."""
+    losses = [math.inf if r.validation_loss is None else r.validation_loss for r in results]
+    return losses.index(min(losses))
+
+
+def versions() -> dict[str, str]:
+    """What a result depends on besides its arguments."""
+    names = ("jax", "jaxlib", "flax", "optax", "numpy")
+    return {
+        "training": str(TRAINING_VERSION),
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+        "backend": jax.default_backend(),
+    }
+
+
+def _segments(schedule: Schedule, first: int) -> list[tuple[int, int]]:
+    """Ranges of steps between which the loss is looked at; the decay starts one of its own."""
+    bounds = {schedule.decay_start, schedule.steps}
+    bounds |= set(range(first, schedule.steps, LOOK_EVERY * schedule.chunk))
+    inside = sorted(bound for bound in bounds if bound >= first)
+    return list(pairwise(inside))
+
+
+def _held_out(task: Task, split: Split, config: TrialConfig) -> list[Batch]:
+    """The batches of a held-out stream, the same for every trial."""
+    return [
+        task.batch(split, HELD_OUT_SEED, index, config.batch) for index in range(config.evaluation_batches)
+    ]
