@@ -8,6 +8,7 @@ its last token, as serving does; a decoded token pays for them each time.
 from dataclasses import dataclass
 
 from genomes.architecture import Architecture
+from genomes.errors import InvalidInput
 from genomes.operators import Operator
 
 
@@ -43,6 +44,7 @@ def head_flops(architecture: Architecture) -> int:
 
 def prefill_flops(architecture: Architecture, tokens: int) -> int:
     """FLOPs of a prompt of `tokens` tokens."""
+    _check_context(tokens)
     blocks = sum(b.prefill_flops(architecture.width, tokens) for b in architecture.blocks)
     return blocks + head_flops(architecture)
 
@@ -54,12 +56,14 @@ def prefill_flops_per_token(architecture: Architecture, context: int) -> float:
 
 def decode_flops_per_token(architecture: Architecture, context: int) -> int:
     """FLOPs of one decoded token that sees `context` tokens, itself included."""
+    _check_context(context)
     blocks = sum(b.decode_flops(architecture.width, context) for b in architecture.blocks)
     return blocks + head_flops(architecture)
 
 
 def state_elements(architecture: Architecture, context: int) -> int:
     """Elements of KV cache and recurrent state of one sequence after `context` tokens."""
+    _check_context(context)
     return sum(b.state_elements(architecture.width, context) for b in architecture.blocks)
 
 
@@ -70,6 +74,7 @@ def state_bytes(architecture: Architecture, context: int, bytes_per_element: int
 
 def account(architecture: Architecture, context: int) -> list[BlockAccount]:
     """The account of each block at a context; embedding, logits and final norm are left out."""
+    _check_context(context)
     width = architecture.width
     return [
         BlockAccount(
@@ -82,3 +87,8 @@ def account(architecture: Architecture, context: int) -> list[BlockAccount]:
         )
         for index, block in enumerate(architecture.blocks)
     ]
+
+
+def _check_context(context: int) -> None:
+    if context < 1:
+        raise InvalidInput(f"context = {context}; expected at least 1 token")

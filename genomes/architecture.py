@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,20 +23,20 @@ class Architecture(BaseModel):
     logits. Read with `read_architecture`, write with `to_json`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     format_version: ClassVar[int] = VERSION
 
     name: str = ""
     width: int = Field(ge=1, le=1_048_576)
-    vocab_size: int = Field(ge=2)
+    vocab_size: int = Field(ge=2, le=4_194_304)
     tied_embeddings: bool = True
     norm_eps: float = Field(default=1e-5, gt=0, lt=1)
     blocks: tuple[SerializeAsAny[Operator], ...]
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> "Architecture":
-        if not self.blocks:
-            raise InvalidInput("an architecture needs at least one block that is no skip")
+        if all(block.kind == "skip" for block in self.blocks):
+            raise InvalidInput("blocks: an architecture needs at least one block that is no skip")
         for index, block in enumerate(self.blocks):
             try:
                 block.check(self.width)
@@ -65,17 +66,26 @@ class Architecture(BaseModel):
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits that identify what is computed: name, vocabulary and skips are left out."""
-        body = self.to_dict()
-        for key in ("name", "vocab_size"):
-            del body[key]
-        body["blocks"] = [block for block in body["blocks"] if block["op"] != "skip"]
+        """16 hex digits that identify what is computed: name, vocabulary and skips are left out.
+
+        So are fields at their default: a field that a later version adds changes no fingerprint.
+        """
+        body = self.model_dump(exclude={"name", "vocab_size", "blocks"}, exclude_defaults=True)
+        body["blocks"] = [
+            {"op": block.name, **block.model_dump(exclude_defaults=True)}
+            for block in self.blocks
+            if block.kind != "skip"
+        ]
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def with_vocabulary(self, vocab_size: int) -> "Architecture":
-        """The same blocks over another vocabulary."""
-        return self.model_copy(update={"vocab_size": vocab_size})
+        """The same blocks over another vocabulary. Raises `InvalidInput` on an illegal size."""
+        fields = {name: getattr(self, name) for name in Architecture.model_fields}
+        try:
+            return Architecture(**fields | {"vocab_size": vocab_size})
+        except ValidationError as error:
+            raise InvalidInput(describe(error)) from None
 
 
 def read_architecture(data: object, source: str = "architecture") -> Architecture:
@@ -88,7 +98,8 @@ def read_architecture(data: object, source: str = "architecture") -> Architectur
     fields = dict(data)
     if (found := fields.pop("format", None)) != FORMAT:
         raise InvalidInput(f"{source}: format = {found!r}; expected {FORMAT!r}")
-    if (version := fields.pop("version", None)) != VERSION:
+    version = fields.pop("version", None)
+    if type(version) is not int or version != VERSION:
         raise InvalidInput(f"{source}: version = {version!r}; this archsearch reads version {VERSION}")
     blocks, width = fields.get("blocks"), fields.get("width")
     if not isinstance(width, int) or isinstance(width, bool) or width < 1:
@@ -101,21 +112,27 @@ def read_architecture(data: object, source: str = "architecture") -> Architectur
     try:
         return Architecture.model_validate(fields)
     except ValidationError as error:
-        raise InvalidInput(f"{source}: {describe(error)}") from None
-    except InvalidInput as error:
-        raise InvalidInput(f"{source}: {error}") from None
+        raise InvalidInput(f"{source}: {describe(error, Architecture.model_fields)}") from None
 
 
 def load_architecture(path: Path | str) -> Architecture:
     """Read an `*.arch.json` file. Raises `InvalidInput` naming the file."""
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unrepeated)
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror or error}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: not a JSON file: {error}") from None
     return read_architecture(data, str(path))
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} is given twice in one object")
+    return fields
 
 
 def _read_block(block: object, width: int, where: str) -> Operator:
@@ -125,25 +142,32 @@ def _read_block(block: object, width: int, where: str) -> Operator:
     name = fields.pop("op")
     try:
         operator = operator_class(name)
-        return operator.model_validate(operator.complete(fields, width))
-    except ValidationError as error:
-        raise InvalidInput(f"{where} ({name}): {describe(error)}") from None
     except InvalidInput as error:
         raise InvalidInput(f"{where}: {error}") from None
+    try:
+        return operator.model_validate(operator.complete(fields, width))
+    except ValidationError as error:
+        raise InvalidInput(f"{where} ({name}): {describe(error, operator.model_fields)}") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"{where} ({name}): {error}") from None
 
 
-def describe(error: ValidationError) -> str:
-    """A pydantic error as `field = value: what is legal`, one clause a field."""
+def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
+    """A pydantic error as `field = value: what is legal`, one clause a field.
+
+    `known` are the legal fields, listed where one is missing or unknown.
+    """
     clauses = []
+    legal = f" (fields: {', '.join(known) or 'none'})" if known != () else ""
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
         match item["type"]:
             case "missing":
-                clauses.append(f"{field} is missing")
+                clauses.append(f"{field} is missing{legal}")
             case "extra_forbidden":
-                clauses.append(f"unknown field {field!r} = {item['input']!r}")
+                clauses.append(f"unknown field {field!r} = {item['input']!r}{legal}")
             case "value_error" if not field:
                 clauses.append(message)
             case _:

@@ -18,6 +18,7 @@ from genomes.operators import Operator, Value, operator_class
 from genomes.scale import Scale
 
 _BLOCK = re.compile(r"\s*(?P<name>[A-Za-z_][\w-]*)\s*(?:\((?P<arguments>[^()]*)\))?")
+_NUMBER = re.compile(r"[+-]?(\d+(/\d+)?|\d*\.\d+)", re.ASCII)
 _WORDS: dict[str, Value] = {"yes": True, "no": False, "none": None}
 
 
@@ -73,6 +74,10 @@ class Layout:
 
     blocks: tuple[Block, ...]
 
+    def __post_init__(self) -> None:
+        if not self.blocks:
+            raise InvalidInput("the layout is empty; write blocks like short_conv(3) swiglu(4)")
+
     def __str__(self) -> str:
         return " ".join(str(block) for block in self.blocks)
 
@@ -118,8 +123,6 @@ def parse_layout(text: str) -> Layout:
         except InvalidInput as error:
             raise InvalidInput(f"{where}: {error}") from None
         position = match.end()
-    if not blocks:
-        raise InvalidInput("the layout is empty; write blocks like short_conv(3) swiglu(4)")
     return Layout(tuple(blocks))
 
 
@@ -146,11 +149,11 @@ def _read(op: str, key: str, text: str) -> Value:
     if text in _WORDS:
         return _WORDS[text]
     try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise InvalidInput(
-            f"{op}: {key} = {text!r} is not a number, a fraction like 1/4, yes, no or none"
-        ) from None
+        if _NUMBER.fullmatch(text):
+            return Fraction(text)
+    except (ValueError, ZeroDivisionError):  # too many digits, or a zero below the line
+        pass
+    raise InvalidInput(f"{op}: {key} = {text!r} is not a number, a fraction like 1/4, yes, no or none")
 
 
 def _show(value: Value) -> str:

@@ -51,13 +51,14 @@ _ALL = (
     Reference(
         "mamba2-hybrid",
         "mamba2 swiglu(4) mamba2 swiglu(4) mamba2 swiglu(4) attention(kv=1/4,rope=no) swiglu(4)",
-        "Mamba-2 with a quarter of attention, no positions (arXiv 2405.21060, section 9.2.3; 2406.07887)",
+        "Mamba-2 layers with a few of attention and MLPs, no positions (arXiv 2405.21060, section 9.2.3; "
+        "2406.07887); a quarter of the mixers is attention, more than published, so that 8 blocks hold one",
     ),
     Reference(
         "griffin",
         "rg_lru swiglu(3) rg_lru swiglu(3) attention(kv=1/4,window=32) swiglu(3)",
         "Griffin: two recurrent blocks to one local attention (arXiv 2402.19427); its window of 1024 is "
-        "shortened to 32 so that it is local at proxy lengths too",
+        "shortened to 32 so that it is local at proxy lengths too, its single key/value head made a ratio",
     ),
     Reference(
         "gla",

@@ -10,7 +10,7 @@ Repeat = Literal["stretch", "stack"]
 class Scale(BaseModel):
     """Width, depth, head size and vocabulary; a campaign has a proxy scale and a target scale."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     width: int = Field(ge=8, le=65536, description="width D of the residual stream")
     head_dim: int = Field(ge=2, le=1024, description="size of an attention head; divides the width")

@@ -5,9 +5,11 @@ within the class. Its text form joins the digits of a block and separates blocks
 (with dots inside a block where a number has two digits, `1.12`).
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from typing import NamedTuple
 
 from genomes.errors import InvalidInput
@@ -17,6 +19,7 @@ from genomes.scale import Scale
 
 Genome = tuple[int, ...]
 GENES_PER_BLOCK = 2
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class BlockClass(NamedTuple):
@@ -29,7 +32,7 @@ class BlockClass(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """How many blocks of some kinds a layout must have; fractions of the number of blocks are rounded."""
+    """How many blocks of some kinds a layout must have."""
 
     kinds: tuple[Kind, ...]
     at_least: int = 0
@@ -63,7 +66,17 @@ class SearchSpace:
             raise InvalidInput(f"space {self.name}: blocks = {self.blocks}; at least 1 is needed")
         if not self.classes or not all(c.variants for c in self.classes):
             raise InvalidInput(f"space {self.name}: every class needs at least one variant")
+        weights = [c.weight for c in self.classes]
+        if not (all(0 <= weight < inf for weight in weights) and sum(weights) > 0):
+            raise InvalidInput(
+                f"space {self.name}: weights = {weights}; each must be 0 or more, and one above 0"
+            )
         for rule in self.rules:
+            if rule.at_most is not None and rule.at_most < rule.at_least:
+                raise InvalidInput(
+                    f"space {self.name}: a rule needs at least {rule.at_least} and allows at most "
+                    f"{rule.at_most} {' or '.join(rule.kinds)} blocks"
+                )
             if rule.at_least > self.blocks:
                 raise InvalidInput(
                     f"space {self.name}: blocks = {self.blocks}, but a rule needs at least "
@@ -82,9 +95,15 @@ class SearchSpace:
 
     def check_scale(self, scale: Scale) -> None:
         """Raise `InvalidInput` naming each variant that has no whole sizes at a scale."""
+        problems = []
         for block_class in self.classes:
             for variant in block_class.variants:
-                variant.at(scale)
+                try:
+                    variant.at(scale)
+                except InvalidInput as error:
+                    problems.append(str(error))
+        if problems:
+            raise InvalidInput(f"space {self.name}: {'; '.join(problems)}")
 
     def decode(self, genome: Genome) -> Layout:
         """The layout that a genome spells.
@@ -108,13 +127,18 @@ class SearchSpace:
                 )
             blocks.append(block_class.variants[variant - 1])
         layout = Layout(tuple(blocks))
-        for rule in self.rules:
-            if problem := rule.broken_by(layout):
-                raise InvalidInput(f"space {self.name}: {problem}")
+        self._check_rules(layout)
         return layout
 
     def encode(self, layout: Layout) -> Genome:
-        """The genome that spells a layout. Raises `InvalidInput` naming a block outside the alphabet."""
+        """The genome that spells a layout, so `decode` gives the layout back.
+
+        Raises `InvalidInput` naming a block outside the alphabet, a wrong length or a broken rule.
+        """
+        if len(layout) != self.blocks:
+            raise InvalidInput(
+                f"a layout of space {self.name} has {self.blocks} blocks; found {len(layout)}: {layout}"
+            )
         codes = {
             variant: (letter, number)
             for letter, block_class in enumerate(self.classes, 1)
@@ -126,7 +150,13 @@ class SearchSpace:
                 legal = ", ".join(str(variant) for variant in codes)
                 raise InvalidInput(f"block {index} ({block}) is not in space {self.name}; it has: {legal}")
             genome += codes[block]
+        self._check_rules(layout)
         return tuple(genome)
+
+    def _check_rules(self, layout: Layout) -> None:
+        for rule in self.rules:
+            if problem := rule.broken_by(layout):
+                raise InvalidInput(f"space {self.name}: {problem}")
 
 
 def units(genome: Genome) -> list[Genome]:
@@ -148,7 +178,7 @@ def parse_genome(text: str) -> Genome:
     genome: list[int] = []
     for index, unit in enumerate(text.strip().split("-")):
         digits = unit.split(".") if "." in unit else list(unit)
-        if len(digits) != GENES_PER_BLOCK or not all(d.isascii() and d.isdigit() for d in digits):
+        if len(digits) != GENES_PER_BLOCK or not all(_DIGITS.fullmatch(d) for d in digits):
             raise InvalidInput(
                 f"genome block {index}: {unit!r}; expected {GENES_PER_BLOCK} digits, or numbers with a dot "
                 "between them"

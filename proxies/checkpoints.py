@@ -46,17 +46,10 @@ def before_decay(directory: Path, like: State) -> BeforeDecay | None:
     return BeforeDecay(State(**tree["before_decay"]), int(tree["step"]))
 
 
-def trial_weights(directory: Path, architecture: Architecture) -> Any:
-    """The model's weights of a finished trial, at the vocabulary of `architecture`.
-
-    Raises `InvalidInput` where there is no readable checkpoint.
-    """
-    path = (directory / NAME).absolute()
-    try:
-        tree = _restore(path, None)
-    except (ValueError, KeyError, OSError) as error:
-        raise InvalidInput(f"{path}: no readable checkpoint: {error}") from None
-    return fitted(tree["weights"]["model"], architecture, str(path))
+def read_trial_weights(directory: Path) -> Any:
+    """The model's weights that `save` kept of a trial. Raises `InvalidInput` where there are none."""
+    weights = _read(directory / NAME)["weights"]
+    return weights["model"]
 
 
 def save_weights(path: Path, weights: Any) -> None:
@@ -72,12 +65,7 @@ def load_weights(path: Path | str, architecture: Architecture) -> Any:
 
     Raises `InvalidInput` where the folder holds none or they are another architecture's.
     """
-    path = Path(path).absolute()
-    try:
-        weights = _restore(path, None)
-    except (ValueError, KeyError, OSError) as error:
-        raise InvalidInput(f"{path}: no readable checkpoint: {error}") from None
-    return fitted(weights, architecture, str(path))
+    return fitted(_read(Path(path)), architecture, str(path))
 
 
 def fitted(weights: Any, architecture: Architecture, source: str) -> Any:
@@ -98,6 +86,13 @@ def fitted(weights: Any, architecture: Architecture, source: str) -> Any:
             + (f" ({len(different) - 1} more differ)" if len(different) > 1 else "")
         )
     return weights
+
+
+def _read(path: Path) -> Any:
+    try:
+        return _restore(path.absolute(), None)
+    except (ValueError, KeyError, OSError) as error:
+        raise InvalidInput(f"{path}: no readable checkpoint: {error}") from None
 
 
 def _restore(path: Path, like: Any) -> Any:

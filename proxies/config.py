@@ -1,6 +1,8 @@
 """What a trial is asked to do; free of jax, so that a driver can say it."""
 
 import hashlib
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -48,3 +50,9 @@ def derive_seed(campaign_seed: int, fingerprint: str, replicate: int) -> int:
     """The seed of a trial: a function of campaign seed, proxy fingerprint and replicate alone."""
     digest = hashlib.sha256(f"{campaign_seed}/{fingerprint}/{replicate}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
+
+
+def best_index(validation_losses: Sequence[float | None]) -> int:
+    """Index of the lowest loss, the first of equals: which learning rate to keep; None (failed) is last."""
+    losses = [math.inf if loss is None else loss for loss in validation_losses]
+    return losses.index(min(losses))

@@ -46,11 +46,6 @@ class Block(nn.Module):
         y, state = self.op.extend(self._normed(x), state, position)
         return x + y, state
 
-    def initial_state(self, batch: int, context: int, dtype: jnp.dtype) -> State:
-        """An empty state."""
-        state: State = self.op.initial_state(batch, context, dtype)
-        return state
-
 
 class Model(nn.Module):
     """An architecture as a Flax module; its parameters number exactly what the accounting says."""
@@ -89,8 +84,10 @@ class Model(nn.Module):
         return self.logits(self(tokens))
 
     def initial_state(self, batch: int, context: int, dtype: jnp.dtype = jnp.float32) -> ModelState:
-        """An empty state with room for `context` tokens."""
-        return tuple(block.initial_state(batch, context, dtype) for block in self.blocks)
+        """An empty state with room for `context` tokens; needs no weights, so no `apply`."""
+        width = self.architecture.width
+        modules = (module_class(type(b))(b, width, parent=None) for b in self.architecture.blocks)
+        return tuple(module.initial_state(batch, context, dtype) for module in modules)
 
     def extend(self, tokens: Tokens, state: ModelState, position: Position) -> tuple[Hidden, ModelState]:
         """Hidden states of the next tokens after `position` tokens, and the new state."""

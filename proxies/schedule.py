@@ -33,8 +33,7 @@ class Schedule:
         left = (self.steps - step) / (self.steps - self.decay_start + 1)
         return np.where(step < self.decay_start, warm, np.minimum(warm, left)).astype(np.float32)
 
-    @property
-    def chunk(self) -> int:
-        """Steps of one call of the program: a divisor of both phases."""
-        common = gcd(self.decay_start, self.steps)
+    def chunk(self, first: int = 0) -> int:
+        """Steps of one call of the program when training begins at step `first`: divides both phases."""
+        common = gcd(self.decay_start - first, self.steps - self.decay_start)
         return max(size for size in range(1, MAX_CHUNK + 1) if common % size == 0)

@@ -7,7 +7,6 @@ same for every trial of a task; only training data and initial weights follow th
 import math
 import platform
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import pairwise
@@ -25,7 +24,7 @@ from proxies.schedule import Schedule
 from proxies.tasks import Task
 from proxies.tasks.base import Batch, Split
 from proxies.training import State, initial_state, padded_vocabulary, program
-from proxies.trial_log import PHASES, TrialLog, timed
+from proxies.trial_files import PHASES, TrialLog, timed
 
 HELD_OUT_SEED = 0
 LOOK_EVERY = 8
@@ -85,15 +84,14 @@ def run_trial(
     )
     schedule, phases = config.schedule, dict.fromkeys(PHASES, 0.0)
 
-    with timed(phases, "compilation"):
-        compiled = program(
-            proxy, task.readout, config.batch, config.length, schedule.chunk, config.weight_decay
-        )
     state, first = initial_state(proxy, task.readout, config.length, seed), 0
     found = checkpoints.before_decay(resume_from, state) if resume_from is not None else None
     if found is not None and found.step <= schedule.decay_start:
         state, first = found.state, found.step
         log.say(f"continues from step {first}")
+    chunk = schedule.chunk(first)
+    with timed(phases, "compilation"):
+        compiled = program(proxy, task.readout, config.batch, config.length, chunk, config.weight_decay)
 
     def result(cause: str | None, **measured: Any) -> TrialResult:
         phases["other"] = time.perf_counter() - started - sum(phases.values())
@@ -117,7 +115,7 @@ def run_trial(
         return done
 
     saved: State | None = None
-    for start, stop in _segments(schedule, first):
+    for start, stop in _segments(schedule, first, LOOK_EVERY * chunk):
         if start == schedule.decay_start and directory is not None:
             saved = jax.tree.map(jnp.copy, state)
         batches = [task.batch("train", seed, index, config.batch) for index in range(start, stop)]
@@ -150,12 +148,6 @@ def run_trial(
     )
 
 
-def best_index(results: Sequence[TrialResult]) -> int:
-    """Index of the lowest validation loss, the first of equals; failed trials come last."""
-    losses = [math.inf if r.validation_loss is None else r.validation_loss for r in results]
-    return losses.index(min(losses))
-
-
 def versions() -> dict[str, str]:
     """What a result depends on besides its arguments."""
     names = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -167,10 +159,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def _segments(schedule: Schedule, first: int) -> list[tuple[int, int]]:
+def _segments(schedule: Schedule, first: int, steps: int) -> list[tuple[int, int]]:
     """Ranges of steps between which the loss is looked at; the decay starts one of its own."""
     bounds = {schedule.decay_start, schedule.steps}
-    bounds |= set(range(first, schedule.steps, LOOK_EVERY * schedule.chunk))
+    bounds |= set(range(first, schedule.steps, steps))
     inside = sorted(bound for bound in bounds if bound >= first)
     return list(pairwise(inside))
 

@@ -22,6 +22,7 @@ BUILT_IN: tuple[type[Operator], ...] = (
     SwiGLU,
     Skip,
 )
+_BUILT_IN = {operator.name: operator for operator in BUILT_IN}
 
 
 @cache
@@ -29,21 +30,34 @@ def operator_table() -> dict[str, type[Operator]]:
     """Name -> value class: the built-in operators and those of installed packages.
 
     A package adds its own with an entry point in the group `archsearch.operators`. Raises `InvalidInput`
-    where one is no `Operator` or takes a name that is taken.
+    where one cannot be imported, is no complete `Operator` or takes a name that is taken.
     """
-    table = {operator.name: operator for operator in BUILT_IN}
+    table = dict(_BUILT_IN)
     for point in entry_points(group="archsearch.operators"):
-        operator = point.load()
+        where = f"entry point {point.name} = {point.value}"
+        try:
+            operator = point.load()
+        except (ImportError, AttributeError) as error:
+            raise InvalidInput(f"{where} cannot be loaded: {error}") from error
         if not (isinstance(operator, type) and issubclass(operator, Operator)):
-            raise InvalidInput(f"entry point {point.name} = {point.value} is not a genomes.Operator class")
+            raise InvalidInput(f"{where} is not a genomes.Operator class")
+        missing = [name for name in ("name", "kind", "module") if not hasattr(operator, name)]
+        if missing := missing + sorted(operator.__abstractmethods__):
+            raise InvalidInput(f"{where}: {operator.__name__} does not define {', '.join(missing)}")
         if operator.name in table:
-            raise InvalidInput(f"entry point {point.name}: the operator name {operator.name!r} is taken")
+            raise InvalidInput(f"{where}: the operator name {operator.name!r} is taken")
         table[operator.name] = operator
     return table
 
 
 def operator_class(name: str) -> type[Operator]:
-    """The operator of that name. Raises `InvalidInput` listing the known ones."""
+    """The operator of that name. Raises `InvalidInput` listing the known ones.
+
+    A built-in operator needs no installed package, so those may import `genomes`, and one that is broken
+    stops nobody who does not use it.
+    """
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
     table = operator_table()
     if name not in table:
         raise InvalidInput(f"unknown operator {name!r}; known: {', '.join(sorted(table))}")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field
 
 from genomes.errors import InvalidInput
-from genomes.operators.base import Kind, Operator, Setting, Value, number, whole
+from genomes.operators.base import MAX_SIZE, Kind, Operator, Setting, Value, number, whole
 from genomes.scale import Scale
 
 
@@ -26,24 +26,26 @@ class Attention(Operator):
     module: ClassVar[str] = "proxies.operators.attention:Attention"
     settings: ClassVar[Mapping[str, Setting]] = {
         "kv": Setting(Fraction(1), Fraction(1, 1024), 1),
-        "window": Setting(None, 1, 1 << 24, whole=True, optional=True),
+        "window": Setting(None, 1, MAX_SIZE, whole=True, optional=True),
         "qk_norm": Setting(False),
         "rope": Setting(True),
     }
 
-    heads: int = Field(ge=1)
-    kv_heads: int = Field(ge=1)
-    head_dim: int = Field(ge=1)
+    heads: int = Field(ge=1, le=MAX_SIZE)
+    kv_heads: int = Field(ge=1, le=MAX_SIZE)
+    head_dim: int = Field(ge=1, le=MAX_SIZE)
     qk_norm: bool = False
     rope_theta: float | None = Field(default=10000.0, gt=0, description="null: no positions (NoPE)")
-    window: int | None = Field(default=None, ge=1, description="tokens seen, itself included; null: all")
+    window: int | None = Field(
+        default=None, ge=1, le=MAX_SIZE, description="tokens seen, itself included; null: all"
+    )
 
     @classmethod
     def complete(cls, fields: dict[str, Any], width: int) -> dict[str, Any]:
         """`kv_heads` defaults to heads, `head_dim` to width / heads."""
         heads = fields.get("heads")
-        if not isinstance(heads, int) or heads < 1:
-            return fields
+        if type(heads) is not int or heads < 1:
+            return {"kv_heads": 1, "head_dim": 1} | fields  # so that heads alone is refused
         if "head_dim" not in fields and width % heads:
             raise InvalidInput(
                 f"heads = {heads} does not divide the width {width}; give a divisor of it, or head_dim"

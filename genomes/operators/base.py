@@ -24,6 +24,9 @@ from genomes.scale import Scale
 Kind = Literal["attention", "recurrence", "convolution", "memoryless", "skip"]
 """Token-mixing family: what the pictures colour and the rules of a space count."""
 
+MAX_SIZE = 1 << 24
+"""Largest size of a field: far above any model, and low enough that no account overflows a float."""
+
 Value = Fraction | bool | None
 """A setting of a layout block: a number, a flag, or `none`."""
 
@@ -63,7 +66,7 @@ class Operator(BaseModel, ABC):
     Subclasses give their fields, `weights`, `decode_flops` and, where they keep one, `state`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     name: ClassVar[str]
     """Name in architecture files and layouts."""

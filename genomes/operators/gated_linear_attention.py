@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
-from genomes.operators.base import Kind, Operator, Setting, Value, number, whole
+from genomes.operators.base import MAX_SIZE, Kind, Operator, Setting, Value, number, whole
 from genomes.scale import Scale
 
 
@@ -23,10 +23,10 @@ class GatedLinearAttention(Operator):
     module: ClassVar[str] = "proxies.operators.gated_linear_attention:GatedLinearAttention"
     settings: ClassVar[Mapping[str, Setting]] = {"key": Setting(Fraction(1, 2), Fraction(1, 16), 4)}
 
-    heads: int = Field(ge=1)
-    key_dim: int = Field(ge=1, description="key size of a head")
-    value_dim: int = Field(ge=1, description="value size of a head")
-    gate_rank: int = Field(default=16, ge=1, description="rank of the decay's projection")
+    heads: int = Field(ge=1, le=MAX_SIZE)
+    key_dim: int = Field(ge=1, le=MAX_SIZE, description="key size of a head")
+    value_dim: int = Field(ge=1, le=MAX_SIZE, description="value size of a head")
+    gate_rank: int = Field(default=16, ge=1, le=MAX_SIZE, description="rank of the decay's projection")
 
     @classmethod
     def at(cls, scale: Scale, settings: Mapping[str, Value]) -> Self:

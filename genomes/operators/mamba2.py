@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import Field
 
 from genomes.errors import InvalidInput
-from genomes.operators.base import Kind, Operator, Setting, Value, number, whole
+from genomes.operators.base import MAX_SIZE, Kind, Operator, Setting, Value, number, whole
 from genomes.scale import Scale
 
 
@@ -26,10 +26,10 @@ class Mamba2(Operator):
         "state": Setting(Fraction(2), Fraction(1, 16), 16),
     }
 
-    heads: int = Field(ge=1)
-    head_dim: int = Field(ge=1)
-    state_dim: int = Field(ge=1, description="state size N of a channel")
-    groups: int = Field(default=1, ge=1, description="groups of heads that share B and C")
+    heads: int = Field(ge=1, le=MAX_SIZE)
+    head_dim: int = Field(ge=1, le=MAX_SIZE)
+    state_dim: int = Field(ge=1, le=MAX_SIZE, description="state size N of a channel")
+    groups: int = Field(default=1, ge=1, le=MAX_SIZE, description="groups of heads that share B and C")
     kernel: int = Field(default=4, ge=2, le=128, description="length of the convolution in tokens")
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import Field
 
 from genomes.errors import InvalidInput
-from genomes.operators.base import Kind, Operator, Setting, Value, number, whole
+from genomes.operators.base import MAX_SIZE, Kind, Operator, Setting, Value, number, whole
 from genomes.scale import Scale
 
 
@@ -25,8 +25,8 @@ class RGLRU(Operator):
     module: ClassVar[str] = "proxies.operators.rg_lru:RGLRU"
     settings: ClassVar[Mapping[str, Setting]] = {"expand": Setting(Fraction(1), Fraction(1, 16), 16)}
 
-    lru_width: int = Field(ge=1, description="channels of the recurrence")
-    heads: int = Field(ge=1, description="blocks of the block-diagonal gates")
+    lru_width: int = Field(ge=1, le=MAX_SIZE, description="channels of the recurrence")
+    heads: int = Field(ge=1, le=MAX_SIZE, description="blocks of the block-diagonal gates")
     kernel: int = Field(default=4, ge=2, le=128, description="length of the convolution in tokens")
     bias: bool = Field(default=False, description="biases on the three projections")
 

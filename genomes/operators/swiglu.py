@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
-from genomes.operators.base import Kind, Operator, Setting, Value, number, round_up
+from genomes.operators.base import MAX_SIZE, Kind, Operator, Setting, Value, number, round_up
 from genomes.scale import Scale
 
 
@@ -19,7 +19,7 @@ class SwiGLU(Operator):
     settings: ClassVar[Mapping[str, Setting]] = {"ratio": Setting(Fraction(4), Fraction(1, 16), 64)}
     positional: ClassVar[bool] = True
 
-    hidden: int = Field(ge=1, description="feed-forward width")
+    hidden: int = Field(ge=1, le=MAX_SIZE, description="feed-forward width")
 
     @classmethod
     def at(cls, scale: Scale, settings: Mapping[str, Value]) -> Self:

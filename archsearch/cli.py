@@ -1,0 +1,306 @@
+"""The command line: verbs of `archsearch`, each a thin layer over a Python function.
+
+Exit 0: done. 2: the input is wrong. 1: it failed, or was stopped. Errors go to stderr and name what is wrong;
+a traceback is shown only with ARCHSEARCH_DEBUG=1.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import click
+import typer
+from rich.console import Console
+
+from archsearch import show
+from archsearch.results import Results
+from genomes import InvalidInput
+
+app = typer.Typer(
+    name="archsearch",
+    help="Evolve hybrid language-model architectures: quality, latency and memory; a Pareto front that exports.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out_console = Console()
+error_console = Console(stderr=True)
+
+RunPath = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ExecutorOption = Annotated[
+    Literal["ray", "local"] | None,
+    typer.Option(help="ray (default), or local: processes without Ray."),
+]
+Address = Annotated[str | None, typer.Option(help="Ray cluster to join: auto or ray://HOST:PORT.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Workers; default: as many as there is room for.")
+]
+Context = Annotated[int, typer.Option(min=1, help="Tokens.")]
+Batch = Annotated[int, typer.Option(min=1, help="Sequences side by side.")]
+
+
+@app.command()
+def run(
+    campaign: Annotated[Path, typer.Argument(metavar="CAMPAIGN.yaml")],
+    out: Annotated[Path | None, typer.Option(help="New directory; default: runs/NAME.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the campaign.")
+    ] = None,
+    executor: ExecutorOption = None,
+    address: Address = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Run a campaign and write its report."""
+    from archsearch.campaign import load_campaign
+    from archsearch.run import Workers
+    from archsearch.run import run as run_campaign
+
+    loaded = load_campaign(campaign, set_ or [])
+    path = out if out is not None else Path("runs") / loaded.name
+    with _watching(path) as watch:
+        results = run_campaign(loaded, path, Workers(executor or "ray", address, workers), watch, _say)
+    _tell_end(results, path)
+
+
+@app.command()
+def resume(
+    path: RunPath,
+    executor: ExecutorOption = None,
+    address: Address = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Go on with a run where it stopped."""
+    from archsearch.directory import load_run
+    from archsearch.run import Workers
+    from archsearch.run import resume as resume_run
+
+    if load_run(path).ledger.finished:
+        out_console.print(
+            f"{path} is finished; its report: {path / 'report' / 'index.html'}", highlight=False
+        )
+        return
+    chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
+    with _watching(path) as watch:
+        results = resume_run(path, chosen, watch, _say)
+    _tell_end(results, path)
+
+
+@app.command()
+def status(path: RunPath, json_: Json = False) -> None:
+    """Say where a run stands."""
+    from archsearch.status import status as find_status
+
+    found = find_status(path)
+    _print_json(found) if json_ else show.status(found, out_console)
+
+
+@app.command()
+def report(path: RunPath) -> None:
+    """Write the report of a run anew: page, tables, pictures."""
+    from archsearch.directory import load_run
+    from archsearch.report import write_report
+
+    loaded = load_run(path)
+    for damage in loaded.damages:
+        _say(f"{loaded.directory.journal}: {damage}")
+    page = write_report(loaded.results(), loaded.directory.report)
+    out_console.print(f"report: {page}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(metavar="DIR#ID|ARCH.json")],
+    format: Annotated[str, typer.Option(help="spec or flax.")] = "spec",
+    out: Annotated[Path | None, typer.Option(help="New folder; default: exports/ID-FORMAT.")] = None,
+) -> None:
+    """Export a winner: its specification, or its trained proxy as a Flax checkpoint."""
+    from archsearch.export import export as export_source
+
+    if out is None:
+        name = source.rpartition("#")[2] if "#" in source else Path(source).name.split(".")[0]
+        out = Path("exports") / f"{name}-{format}"
+    out_console.print(f"exported: {export_source(source, format, out)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def train(
+    architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
+    task: Annotated[str, typer.Option(help="Name of the task.")],
+    steps: Annotated[int, typer.Option(min=2)] = 180,
+    length: Annotated[int, typer.Option(min=2)] = 64,
+    batch: Batch = 16,
+    learning_rate: Annotated[
+        list[float] | None, typer.Option(help="May be given several times; the best on validation is kept.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the task, such as path=."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for curve, log and weights.")] = None,
+    json_: Json = False,
+) -> None:
+    """Train an architecture on a task and judge it on the held-out test stream."""
+    from archsearch.training import train as train_architecture
+
+    found = train_architecture(
+        show.find_architecture(architecture),
+        task,
+        steps=steps,
+        length=length,
+        batch=batch,
+        learning_rates=learning_rate or None,
+        seed=seed,
+        settings=show.settings(set_ or []),
+        out=out,
+    )
+    _print_json(found) if json_ else show.pairs(found, out_console)
+
+
+@app.command()
+def predict(
+    architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
+    device: Annotated[str, typer.Option(help="Name, file or this-machine.")],
+    context: Context = 1024,
+    batch: Batch = 1,
+    dtype: Annotated[str, typer.Option()] = "float32",
+    json_: Json = False,
+) -> None:
+    """Price an architecture on a device: latency, memory, parameters, state."""
+    from archsearch.devices import resolve_device
+    from hardware_profiles import Workload
+    from hardware_profiles import predict as price
+
+    workload = Workload(context, batch, dtype)
+    found = price(show.find_architecture(architecture), resolve_device(device, progress=_say), workload)
+    _print_json(found.to_dict()) if json_ else show.prediction(found, out_console)
+
+
+@app.command()
+def measure(
+    architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
+    context: Context = 1024,
+    batch: Batch = 1,
+    dtype: Annotated[str, typer.Option()] = "float32",
+    json_: Json = False,
+) -> None:
+    """Measure the real latency and memory of an architecture on this machine."""
+    from archsearch.measuring import measure as measure_architecture
+
+    found = measure_architecture(
+        show.find_architecture(architecture), context=context, batch=batch, dtype=dtype, progress=_say
+    )
+    _print_json(found) if json_ else show.pairs(found, out_console)
+
+
+@app.command()
+def devices(name: Annotated[str | None, typer.Argument()] = None) -> None:
+    """List the devices, or show one with the source of each number."""
+    show.devices(name, out_console, _say)
+
+
+@app.command()
+def spaces(preset: Annotated[str | None, typer.Argument()] = None) -> None:
+    """List the search spaces, or show one: size, classes, rules, references."""
+    show.spaces(preset, out_console)
+
+
+@app.command()
+def architectures(name: Annotated[str | None, typer.Argument()] = None) -> None:
+    """List reference layouts and published models, or print one as an architecture file."""
+    show.architectures(name, out_console)
+
+
+@app.command()
+def doctor() -> None:
+    """Check what archsearch needs on this machine."""
+    from archsearch.doctor import doctor as examine
+
+    if not examine(out_console):
+        raise typer.Exit(1)
+
+
+def main() -> NoReturn:
+    """Entry point: runs a verb and turns exceptions into messages and exit codes."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        code = app(standalone_mode=False)
+    except InvalidInput as error:
+        return _fail(2, error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        error_console.print("stopped", highlight=False)
+        return 1
+    except BrokenPipeError:
+        # Whoever read the output has enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _fail(1, error)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(code: int, error: Exception) -> int:
+    if os.environ.get("ARCHSEARCH_DEBUG"):
+        raise error
+    text = str(error) or type(error).__name__
+    if code == 1 and not isinstance(error, RuntimeError | OSError):
+        text = f"{type(error).__name__}: {text} (ARCHSEARCH_DEBUG=1 shows where)"
+    error_console.print(f"archsearch: {text}", highlight=False, markup=False, soft_wrap=True)
+    return code
+
+
+@contextmanager
+def _watching(path: Path) -> Iterator[Any]:
+    """The display of a run; whatever ends it, say how to go on."""
+    from archsearch.progress import Display
+
+    display = Display(error_console)
+    try:
+        yield display
+    except BaseException as error:
+        display.close()
+        if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput):
+            error_console.print(
+                f"nothing is lost; archsearch resume {path} goes on from here",
+                highlight=False,
+                soft_wrap=True,
+            )
+        raise
+    finally:
+        display.close()
+
+
+def _tell_end(results: Results, path: Path) -> None:
+    show.winners(results, out_console)
+    out_console.print(f"report: {path / 'report' / 'index.html'}", highlight=False, soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    error_console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=1))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""`archsearch measure`: the real latency and memory of an architecture on this machine.
+
+Each measurement runs in fresh processes, one after the other (`proxies.measuring`; this module stays free of
+jax): a process has its luck with memory placement and clock, and what differs between processes is the
+machine's repeat spread.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from genomes import Architecture, InvalidInput
+from hardware_profiles import Workload, this_machine
+
+PROCESSES = 3
+"""Fewest fresh processes that a reported figure should rest on."""
+STABLE = 0.05
+"""Largest repeat spread of a stable measurement."""
+DISTURBED = 0.1
+"""Share of this machine's CPU time that other programs may take: a fifth of a core of two."""
+TIMEOUT_S = 3600
+
+LATENCIES = ("prefill_latency_s", "decode_latency_s")
+
+Progress = Callable[[str], None]
+
+_RUNNER = "proxies.measuring"
+
+
+def measure(
+    architecture: Architecture,
+    context: int = 1024,
+    batch: int = 1,
+    dtype: str = "float32",
+    processes: int = PROCESSES,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure an architecture with random weights at full size; plain JSON, as `archsearch measure --json`.
+
+    - `prefill_latency_s`: time to first token of a prompt of `context` tokens in chunks of 512, `median`,
+      `p10` and `p90` over the samples of all processes
+    - `decode_latency_s`: one decoded token that sees `context` tokens, itself included
+    - `peak_memory_bytes`: of running the model, one sample a process; `provenance.memory_counts` says of what
+    - `repeat_spread`: (largest - smallest) / median of the processes' medians, the worse of both latencies;
+      null where there is only one process
+    - `stable`: whether the samples of each process settled and the repeat spread is at most 5 %
+    - `disturbed`: whether other programs took more than a tenth of the machine's CPU time meanwhile
+
+    Raises `InvalidInput` for a workload that is not legal, `RuntimeError` where the model does not fit in
+    memory or a process fails.
+    """
+    workload = Workload(context=context, batch=batch, dtype=dtype)
+    if not isinstance(processes, int) or isinstance(processes, bool) or processes < 1:
+        raise InvalidInput(f"processes = {processes!r}; expected a whole number of at least 1")
+    request = {
+        "architecture": architecture.to_dict(),
+        "context": context,
+        "batch": batch,
+        "dtype": dtype,
+        "prefill_chunk": workload.prefill_chunk,
+    }
+    load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    answers = []
+    for number in range(1, processes + 1):
+        answers.append(_in_fresh_process(request))
+        if progress is not None:
+            first, token = (median(answers[-1][latency]) for latency in LATENCIES)
+            progress(
+                f"process {number} of {processes}: {first:.4g} s to the first token, {token:.4g} s a token"
+            )
+    return _combined(answers, workload, load_average)
+
+
+def _combined(
+    answers: list[dict[str, Any]], workload: Workload, load_average: float | None
+) -> dict[str, Any]:
+    machine, last = this_machine(), answers[-1]
+    medians = {latency: [median(answer[latency]) for answer in answers] for latency in LATENCIES}
+    spread = max((max(m) - min(m)) / median(m) for m in medians.values()) if len(answers) > 1 else None
+    other_load = max(answer["other_load"] for answer in answers)
+    settled = all(answer["settled"] for answer in answers)
+    return {
+        **{name: _summary([s for answer in answers for s in answer[name]]) for name in LATENCIES},
+        "peak_memory_bytes": _summary([answer["peak_memory_bytes"] for answer in answers]),
+        "repeat_spread": spread,
+        "stable": settled and spread is not None and spread <= STABLE,
+        "disturbed": other_load > DISTURBED,
+        "context": workload.context,
+        "batch": workload.batch,
+        "dtype": workload.dtype,
+        "device": {
+            **last["device"],
+            "processor": machine.processor,
+            "cores": machine.cores,
+            "memory_bytes": machine.memory_bytes,
+        },
+        "provenance": {
+            "date": datetime.now(UTC).date().isoformat(),
+            "versions": last["versions"],
+            "threads": last["threads"],
+            "load_average": load_average,
+            "other_load": other_load,
+            "processes": len(answers),
+            "samples": {latency: [len(answer[latency]) for answer in answers] for latency in LATENCIES},
+            "process_medians": medians,
+            "settled": settled,
+            "prefill_chunk": workload.prefill_chunk,
+            "memory_counts": last["memory_counts"],
+        },
+    }
+
+
+def _summary(samples: list[float]) -> dict[str, float]:
+    p10, middle, p90 = (float(x) for x in np.percentile(samples, (10, 50, 90)))
+    return {"median": middle, "p10": p10, "p90": p90}
+
+
+def _in_fresh_process(request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of `proxies.measuring` to a request."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(_roots())}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", _RUNNER],
+            input=json.dumps(request),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"measuring took longer than {TIMEOUT_S} s; lower context or batch") from None
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        raise RuntimeError(_failure(done)) from None
+    if "error" in answer:
+        raise (InvalidInput if answer["kind"] == "input" else RuntimeError)(answer["error"])
+    return answer
+
+
+def _failure(done: "subprocess.CompletedProcess[str]") -> str:
+    """Why a process gave no answer."""
+    if done.returncode == -getattr(signal, "SIGKILL", 9):
+        return (
+            "measuring was killed by the operating system, most likely for want of memory; "
+            "lower context or batch"
+        )
+    end = "\n".join(done.stderr.strip().splitlines()[-5:])
+    return f"measuring failed with exit code {done.returncode}:\n{end}"
+
+
+def _roots() -> list[str]:
+    """Where the fresh process finds this very `proxies`, before what the user's own path says."""
+    spec = find_spec(_RUNNER.partition(".")[0])
+    packages = list(spec.submodule_search_locations or []) if spec else []
+    inherited = os.environ.get("PYTHONPATH", "")
+    return [str(Path(package).parent) for package in packages] + ([inherited] if inherited else [])

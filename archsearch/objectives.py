@@ -1,0 +1,93 @@
+"""Objectives: full names, prices of an architecture, bounds."""
+
+from dataclasses import dataclass
+
+from archsearch.campaign import ON_A_DEVICE, Campaign, ObjectiveSection
+from archsearch.results import Direction, Objective
+from genomes import Architecture, InvalidInput, accounting
+from hardware_profiles import Device, Estimate, Workload, predict
+from hardware_profiles.workload import BYTES_PER_ELEMENT
+
+QUALITY = "quality"
+_UNITS = {"_s": "s", "_bytes": "bytes"}
+
+
+def objective(section: ObjectiveSection, references: list[str]) -> Objective:
+    """The objective that a section of the campaign file means."""
+    metric = section.metric
+    words = metric.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
+    match metric:
+        case "quality":
+            name, label = QUALITY, f"quality against {', '.join(references)}"
+        case "parameters":
+            name, label = metric, "parameters"
+        case "state_bytes":
+            name = f"{metric}[{section.context},{section.batch},{section.dtype}]"
+            label = f"state at {section.context} tokens ({section.dtype})"
+        case "prefill_flops_per_token" | "decode_flops_per_token":
+            name, label = f"{metric}[{section.context}]", f"{words} at {section.context} tokens"
+        case _:
+            name = f"{metric}[{section.device},{section.context},{section.batch},{section.dtype}]"
+            label = f"{words} on {section.device} at {section.context} tokens"
+            label += f", batch {section.batch}" if section.batch > 1 else ""
+            label += f" ({section.dtype})" if section.dtype != "float32" else ""
+    direction: Direction = section.direction or ("max" if metric == QUALITY else "min")
+    unit = next((unit for suffix, unit in _UNITS.items() if metric.endswith(suffix)), "")
+    return Objective(name, label, unit, direction, section.at_most, section.at_least)
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """The objectives of a campaign with the devices they name."""
+
+    sections: tuple[ObjectiveSection, ...]
+    objectives: tuple[Objective, ...]
+    devices: dict[str, Device]
+
+    @classmethod
+    def of(cls, campaign: Campaign, devices: dict[str, Device]) -> "Pricing":
+        """Objectives in the order of the campaign; raises `InvalidInput` where a device cannot do a dtype."""
+        objectives = tuple(objective(section, campaign.references) for section in campaign.objectives)
+        return cls(tuple(campaign.objectives), objectives, devices)
+
+    def costs(self, architecture: Architecture) -> dict[str, Estimate]:
+        """The price of a target architecture by each objective but quality."""
+        return {
+            o.name: self._cost(section, architecture)
+            for section, o in zip(self.sections, self.objectives, strict=True)
+            if section.metric != QUALITY
+        }
+
+    def rejection(self, costs: dict[str, Estimate]) -> str | None:
+        """Which bound the costs break, in words, or None."""
+        for o in self.objectives:
+            if o.name not in costs:
+                continue
+            value = costs[o.name].value
+            if o.at_most is not None and value > o.at_most:
+                return f"{o.name} = {value:.6g} {o.unit} is above at_most = {o.at_most:.6g}"
+            if o.at_least is not None and value < o.at_least:
+                return f"{o.name} = {value:.6g} {o.unit} is below at_least = {o.at_least:.6g}"
+        return None
+
+    def _cost(self, section: ObjectiveSection, architecture: Architecture) -> Estimate:
+        if section.metric in ON_A_DEVICE:
+            workload = Workload(section.context, section.batch, section.dtype)
+            estimate = getattr(
+                predict(architecture, self.devices[str(section.device)], workload), section.metric
+            )
+            assert isinstance(estimate, Estimate)
+            return estimate
+        match section.metric:
+            case "parameters":
+                exact: float = accounting.parameters(architecture)
+            case "state_bytes":
+                size = BYTES_PER_ELEMENT[section.dtype]
+                exact = accounting.state_bytes(architecture, section.context, size, section.batch)
+            case "prefill_flops_per_token":
+                exact = accounting.prefill_flops_per_token(architecture, section.context)
+            case "decode_flops_per_token":
+                exact = accounting.decode_flops_per_token(architecture, section.context)
+            case _:
+                raise InvalidInput(f"{section.metric} has no price")
+        return Estimate(float(exact), float(exact), float(exact))

@@ -1,0 +1,170 @@
+"""`run` and `resume`: a campaign from its file to its report."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from archsearch.campaign import Campaign
+from archsearch.devices import default_cache_dir, resolve_device
+from archsearch.directory import LoadedRun, RunDirectory, load_run
+from archsearch.evaluation import Evaluator
+from archsearch.executors import WorkerSettings, make_executor
+from archsearch.journal import FORMAT, VERSION, Journal
+from archsearch.loop import Loop
+from archsearch.objectives import Pricing
+from archsearch.report import write_report
+from archsearch.results import Results
+from archsearch.summary import reference_point
+from genomes import InvalidInput, reference
+from hardware_profiles import Device
+
+ExecutorName = Literal["ray", "local"]
+Watch = Callable[["Session"], None]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where trials run."""
+
+    executor: ExecutorName = "ray"
+    address: str | None = None
+    count: int | None = None
+    """As many as there is room for where None."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A look at a run while it goes on."""
+
+    loaded: LoadedRun
+    evaluator: Evaluator
+    workers: int
+    started: float
+
+
+def run(
+    campaign: Campaign,
+    out: Path | str | None = None,
+    workers: Workers | None = None,
+    watch: Watch | None = None,
+    say: Say | None = None,
+) -> Results:
+    """Run a campaign into a new directory (`runs/NAME` by default) and write its report.
+
+    Raises `InvalidInput` before anything is made where the campaign cannot be carried out or the directory
+    exists; `RuntimeError` where workers cannot start or no reference can be trained. Whatever ends it, what
+    was computed stays, and `resume` goes on.
+    """
+    directory = RunDirectory(Path(out) if out is not None else Path("runs") / campaign.name)
+    if directory.path.exists():
+        raise InvalidInput(
+            f"{directory.path} exists; a run never overwrites another: choose --out, "
+            f"or go on with it by archsearch resume {directory.path}"
+        )
+    campaign.check()
+    devices = _devices(campaign, say)
+    _price_references(campaign, devices)
+    directory.create(campaign, devices)
+    return _session(load_run(directory.path), workers or Workers(), watch)
+
+
+def resume(
+    path: Path | str,
+    workers: Workers | None = None,
+    watch: Watch | None = None,
+    say: Say | None = None,
+) -> Results:
+    """Go on with a run where it stopped; of a finished one, just its results.
+
+    Trials that were in flight are run again, nothing else. By default on the executor that the run had.
+    Damaged lines of the journal are told to `say`; what they held is found again or trained again.
+    """
+    loaded = load_run(path)
+    for damage in loaded.damages:
+        if say is not None:
+            say(f"{loaded.directory.journal}: {damage}")
+    if loaded.ledger.finished:
+        return loaded.results()
+    loaded.campaign.check()
+    if workers is None:
+        before = [event for event in loaded.events if event["event"] == "run"]
+        last = before[-1] if before else {"executor": "ray", "address": None, "asked_workers": None}
+        workers = Workers(last["executor"], last["address"], last["asked_workers"])
+    return _session(loaded, workers, watch)
+
+
+def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Results:
+    campaign, directory, ledger = loaded.campaign, loaded.directory, loaded.ledger
+    budget = campaign.budget
+    settings = WorkerSettings(threads=budget.threads, platform=budget.platform, timeout_s=budget.timeout_s)
+    started = time.time()
+    with (
+        Journal(directory.journal) as journal,
+        make_executor(workers.executor, workers.count, workers.address, settings) as executor,
+    ):
+        event = journal.write(
+            "run",
+            format=FORMAT,
+            version=VERSION,
+            executor=workers.executor,
+            address=workers.address,
+            asked_workers=workers.count,
+            workers=executor.workers,
+            began=started,
+            reference_point=_reference_point(loaded),
+        )
+        ledger.apply(event)
+
+        def look() -> None:
+            if watch is not None:
+                watch(session)
+
+        cache = default_cache_dir() / "compiled"
+        evaluator = Evaluator(campaign, directory.path, ledger, journal, executor, cache, look)
+        session = Session(loaded, evaluator, executor.workers, started)
+        try:
+            Loop(directory, ledger, journal, loaded.pricing, evaluator).run()
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # a full disk must not hide the cause
+                journal.write("stopped", reason=f"{type(error).__name__}: {error}".removesuffix(": "))
+            raise
+        ledger.apply(journal.write("finished"))
+        look()
+    results = loaded.results()
+    write_report(results, directory.report)
+    return results
+
+
+def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:
+    names = dict.fromkeys(o.device for o in campaign.objectives if o.device is not None)
+    devices = {}
+    for name in names:
+        try:
+            devices[name] = resolve_device(name, progress=say)
+        except InvalidInput as error:
+            index = [o.device for o in campaign.objectives].index(name)
+            raise InvalidInput(f"objectives.{index}.device: {error}") from None
+    return devices
+
+
+def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
+    """Find out before the run whether every objective can be priced."""
+    layout = reference(campaign.references[0]).layout(campaign.space.space().blocks)
+    Pricing.of(campaign, devices).costs(layout.at(campaign.target))
+
+
+def _reference_point(loaded: LoadedRun) -> dict[str, float]:
+    """The one fixed at the start of the run, by the first session."""
+    if loaded.ledger.reference_point is not None:
+        return loaded.ledger.reference_point
+    campaign = loaded.campaign
+    blocks = campaign.space.space().blocks
+    costs: list[dict[str, Any]] = []
+    for name in campaign.references:
+        priced = loaded.pricing.costs(reference(name).layout(blocks).at(campaign.target))
+        costs.append({key: {"value": cost.value} for key, cost in priced.items()})
+    return reference_point(loaded.pricing.objectives, costs)

@@ -1,0 +1,63 @@
+"""The genetic algorithm: NSGA-II (Deb et al., IEEE TEC 6(2), 2002) by DEAP's selection, in our own loop.
+
+Ask and tell: `children` makes genomes from a population, the campaign judges them, `survivors` keeps the
+best. Only judged individuals come here, so no value is missing or NaN. Randomness comes from the generator
+given, never from a global one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from deap import base, tools
+from deap.tools import emo
+
+from archsearch.campaign import SearchSection
+from genomes import Genome, Repaired, SearchSpace, crossover, mutate, repair
+
+
+class Fitness(base.Fitness):  # type: ignore[misc]
+    """DEAP's fitness with its weights given: 1 where more is better, -1 where less is."""
+
+    def __init__(self, values: Sequence[float] = (), weights: Sequence[float] = (1.0,)) -> None:
+        self.weights = tuple(weights)
+        super().__init__(tuple(values))
+
+
+@dataclass(eq=False)
+class Individual:
+    """A judged genome."""
+
+    fingerprint: str
+    genome: Genome
+    fitness: Fitness
+    rank: int = 0
+    """Front that it lies on, 0 the best; set by `survivors`."""
+
+
+def survivors(pool: Sequence[Individual], size: int) -> list[Individual]:
+    """The best `size` by front and crowding distance, best first, with `rank` set."""
+    if not pool:
+        return []
+    for rank, front in enumerate(tools.sortNondominated(pool, len(pool))):
+        emo.assignCrowdingDist(front)
+        for individual in front:
+            individual.rank = rank
+    kept: list[Individual] = tools.selNSGA2(list(pool), min(size, len(pool)))
+    return kept
+
+
+def tournament(population: Sequence[Individual], size: int, rng: np.random.Generator) -> Individual:
+    """The best of `size` drawn: lower rank, then larger crowding distance, then the first drawn."""
+    drawn = [population[int(i)] for i in rng.integers(len(population), size=size)]
+    return min(drawn, key=lambda i: (i.rank, -i.fitness.crowding_dist))
+
+
+def children(
+    parents: Sequence[Individual], space: SearchSpace, search: SearchSection, rng: np.random.Generator
+) -> Iterator[Repaired]:
+    """Children of tournament winners, without end: crossed, mutated, repaired."""
+    while True:
+        first, second = (tournament(parents, search.tournament, rng).genome for _ in range(2))
+        for child in crossover(first, second, search.crossover_points, rng):
+            yield repair(mutate(child, space, search.mutation, rng), space, rng)

@@ -1,0 +1,175 @@
+"""What the command line prints: tables of values that other modules know."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from archsearch.devices import THIS_MACHINE, resolve_device
+from archsearch.progress import duration
+from archsearch.results import Results
+from genomes import (
+    PRESETS,
+    REFERENCES,
+    Architecture,
+    InvalidInput,
+    accounting,
+    load_architecture,
+    model,
+    model_names,
+    preset,
+    reference,
+)
+from hardware_profiles import Prediction, device, device_names
+
+Say = Callable[[str], None]
+
+
+def find_architecture(text: str) -> Architecture:
+    """An architecture file by its path, or a published model by its name."""
+    if text in model_names() and not Path(text).exists():
+        return model(text)
+    return load_architecture(text)
+
+
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """`key=value` pairs with YAML values. Raises `InvalidInput`."""
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidInput(f"--set {pair}: write key=value")
+        found[key] = yaml.safe_load(value)
+    return found
+
+
+def status(found: dict[str, Any], console: Console) -> None:
+    """Where a run stands."""
+    shares = ", ".join(f"{phase} {share:.0%}" for phase, share in found["worker_time"].items())
+    table = _table(f"{found['name']}: {'finished' if found['finished'] else 'not finished'}", "", "")
+    for key in ("evaluated", "failed", "rejected", "cached", "in_flight"):
+        table.add_row(key.replace("_", " "), str(found[key]))
+    table.add_row("front", f"{len(found['front'])}: {' '.join(found['front'])}")
+    table.add_row("hypervolume", f"{found['hypervolume']:.4f}")
+    table.add_row("wall time", duration(found["seconds"]))
+    table.add_row("worker time", shares)
+    table.add_row("genes redrawn by repair", str(found["redrawn_genes"]))
+    console.print(table)
+    for damage in found["damaged_journal_lines"]:
+        console.print(f"journal: {damage}", highlight=False, markup=False)
+
+
+def winners(results: Results, console: Console) -> None:
+    """The front."""
+    table = _table(f"{results.name}: front of {len(results.front)}", "id", "name", "pattern")
+    for o in results.objectives:
+        table.add_column(f"{o.name} ({o.direction})", justify="right", overflow="fold")
+    for identifier in results.front:
+        c = results.candidate(identifier)
+        values = [f"{c.objectives[o.name]:.4g}" for o in results.objectives]
+        table.add_row(c.id, c.name if c.origin == "reference" else "", c.pattern, *values)
+    console.print(table)
+
+
+def prediction(found: Prediction, console: Console) -> None:
+    """A price."""
+    title = (
+        f"{found.device} ({found.calibration}), context {found.context}, batch {found.batch}, {found.dtype}"
+    )
+    table = _table(title, "", "value", "low", "high")
+    for name in ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes"):
+        estimate = getattr(found, name)
+        table.add_row(name, *(f"{v:.4g}" for v in (estimate.value, estimate.low, estimate.high)))
+    for name in ("parameters", "state_bytes", "prefill_flops_per_token", "decode_flops_per_token"):
+        table.add_row(name, f"{getattr(found, name):,.0f}")
+    table.add_row("fits_in_memory", {True: "yes", False: "no", None: "unknown"}[found.fits_in_memory])
+    console.print(table)
+
+
+def pairs(found: dict[str, Any], console: Console) -> None:
+    """Names and values."""
+    table = _table("", "", "")
+    for key, value in found.items():
+        text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+        table.add_row(key, text)
+    console.print(table)
+
+
+def devices(name: str | None, console: Console, say: Say) -> None:
+    """All devices, or the file of one."""
+    if name is not None:
+        console.print(
+            resolve_device(name, progress=say).to_yaml(), highlight=False, markup=False, soft_wrap=True
+        )
+        return
+    table = _table("devices", "name", "kind", "calibration", "dtypes", "GB/s", "memory GB")
+    for known in device_names():
+        d = device(known)
+        bandwidth, memory = d.dram_bandwidth_bytes_per_s, d.memory_bytes
+        table.add_row(
+            known,
+            d.kind,
+            d.calibration,
+            ", ".join(dtype for dtype, peak in d.peak_flops_per_s.items() if peak is not None),
+            f"{bandwidth.value / 1e9:,.0f}" if bandwidth else "",
+            f"{memory.value / 1e9:,.0f}" if memory else "",
+        )
+    table.add_row(THIS_MACHINE, "", "measured", "", "", "")
+    console.print(table)
+
+
+def spaces(name: str | None, console: Console) -> None:
+    """All search spaces, or one in full."""
+    if name is None:
+        table = _table("search spaces", "preset", "blocks", "genomes", "about")
+        for space in PRESETS.values():
+            table.add_row(space.name, str(space.blocks), f"{space.size:.2e}", space.description)
+        console.print(table)
+        return
+    space = preset(name)
+    console.print(space.description, highlight=False, markup=False)
+    console.print(f"{space.blocks} blocks, {space.size:,} genomes", highlight=False)
+    table = _table("classes", "digit", "class", "weight", "variants (digits from 1)")
+    for digit, block_class in enumerate(space.classes, 1):
+        variants = "  ".join(str(variant) for variant in block_class.variants)
+        table.add_row(str(digit), block_class.name, f"{block_class.weight:g}", variants)
+    console.print(table)
+    for rule in space.rules:
+        most = "" if rule.at_most is None else f", at most {rule.at_most}"
+        console.print(
+            f"rule: at least {rule.at_least}{most} blocks of {' or '.join(rule.kinds)}", highlight=False
+        )
+    console.print(f"references: {', '.join(space.references)}", highlight=False)
+
+
+def architectures(name: str | None, console: Console) -> None:
+    """Reference layouts and published models, or one of them."""
+    if name is None:
+        table = _table("reference layouts", "name", "motif", "source")
+        for known in REFERENCES.values():
+            table.add_row(known.name, known.motif, known.source)
+        console.print(table)
+        table = _table("published models", "name", "parameters", "blocks", "width")
+        for known_model in model_names():
+            a = model(known_model)
+            table.add_row(known_model, f"{accounting.parameters(a):,}", str(len(a.blocks)), str(a.width))
+        console.print(table)
+    elif name in model_names():
+        print(model(name).to_json(), end="")  # noqa: T201
+    elif name in REFERENCES:
+        known = reference(name)
+        console.print(f"{known.motif}\n{known.source}", highlight=False, markup=False)
+    else:
+        legal = ", ".join([*REFERENCES, *model_names()])
+        raise InvalidInput(f"unknown architecture {name!r}; known: {legal}")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title or None, title_justify="left", show_header=any(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,38 @@
+"""`status`: where a run stands."""
+
+from pathlib import Path
+from typing import Any
+
+from archsearch.directory import load_run
+from archsearch.progress import counts
+
+
+def status(path: Path | str) -> dict[str, Any]:
+    """Counts, front, hypervolume and worker time of a run, as plain JSON.
+
+    `evaluated` counts candidates, references included; `cached` counts trials taken from the record;
+    `worker_time` gives each phase's share of the workers' time, `worker_seconds` the seconds. `in_flight`
+    counts candidates admitted and not yet judged. Raises `InvalidInput` where `path` is no run.
+    """
+    loaded = load_run(path)
+    results = loaded.results()
+    total = sum(results.worker_time.values())
+    judged = {candidate.fingerprint for candidate in results.candidates}
+    stopped = loaded.events[-1]["event"] in ("stopped", "finished") if loaded.events else True
+    return {
+        "name": results.name,
+        **counts(results),
+        "cached": results.cached,
+        "in_flight": 0 if stopped else len(loaded.ledger.candidates.keys() - judged),
+        "front": list(results.front),
+        "hypervolume": results.history[-1].hypervolume if results.history else 0.0,
+        "finished": results.finished,
+        "seconds": round(results.seconds, 1),
+        "worker_time": {
+            phase: round(seconds / total, 4) if total else 0.0
+            for phase, seconds in results.worker_time.items()
+        },
+        "worker_seconds": {phase: round(seconds, 1) for phase, seconds in results.worker_time.items()},
+        "redrawn_genes": results.redrawn_genes,
+        "damaged_journal_lines": [str(damage) for damage in loaded.damages],
+    }

@@ -1,0 +1,71 @@
+"""`train`: one architecture on one task, by hand."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from archsearch.campaign import BudgetSection
+from genomes import Architecture, InvalidInput
+from genomes.architecture import describe
+from proxies.config import TrialConfig, best_index
+
+
+def train(
+    architecture: Architecture,
+    task: str,
+    *,
+    steps: int = 180,
+    length: int = 64,
+    batch: int = 16,
+    learning_rates: Sequence[float] | None = None,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """Train at each learning rate (the campaign defaults if none is given), keep the best on validation.
+
+    Returns `task, loss, accuracy` (of the judged positions of the held-out test stream)`, steps, seconds,
+    learning_rate, seed, fingerprint`. With `out`, a new folder gets the best trial's curve, log, weights and
+    the architecture. Raises `InvalidInput` for bad arguments, `RuntimeError` where every rate fails.
+    """
+    from pydantic import ValidationError
+
+    from proxies.trials import run_trial
+
+    if out is not None and out.exists():
+        raise InvalidInput(f"{out} exists; give --out a new folder")
+    results = []
+    for rate in learning_rates or BudgetSection().learning_rates:
+        try:
+            config = TrialConfig(
+                task=task,
+                settings=settings or {},
+                length=length,
+                batch=batch,
+                steps=steps,
+                learning_rate=rate,
+                warmup_steps=max(1, steps // 10),
+            )
+        except ValidationError as error:
+            raise InvalidInput(describe(error)) from None
+        folder = out / f"{rate:g}" if out is not None else None
+        results.append(run_trial(architecture, config, seed, folder))
+    best = results[best_index([result.validation_loss for result in results])]
+    if best.status != "ok":
+        raise RuntimeError(f"training failed at every learning rate: {best.cause}")
+    if out is not None:
+        (out / "arch.json").write_text(architecture.to_json(), encoding="utf-8")
+    return {
+        "task": best.task,
+        "loss": best.loss,
+        "accuracy": best.accuracy,
+        "score": best.score,
+        "metric": best.metric,
+        "steps": best.steps,
+        "seconds": round(math.fsum(sum(result.seconds.values()) for result in results), 2),
+        "learning_rate": best.learning_rate,
+        "seed": best.seed,
+        "fingerprint": best.fingerprint,
+        "out": None if out is None else str(out / f"{best.learning_rate:g}"),
+    }

@@ -1,0 +1,243 @@
+"""Realistic results of made-up runs: real layouts, real prices of them, qualities drawn by a seed."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from archsearch.results import Candidate, HypervolumePoint, Objective, Results, Trial
+from genomes import Layout, Scale, accounting, genome_text, preset, random_genome, reference
+from hardware_profiles import Workload, device, predict
+
+PROXY = Scale(width=64, head_dim=16, vocab_size=256)
+TARGET = Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536)
+REFERENCES = ("transformer++", "lfm2", "mamba2-hybrid")
+RUNGS = (60, 180)
+
+QUALITY = Objective("quality", "quality against transformer++, lfm2, mamba2-hybrid", "", "max")
+LATENCY = Objective(
+    "decode_latency_s[this-machine,4096,1,float32]",
+    "decode latency on this-machine at 4096 tokens",
+    "s",
+    "min",
+)
+MEMORY = Objective(
+    "peak_memory_bytes[galaxy-s24-ultra-cpu,32768,1,float32]",
+    "peak memory on galaxy-s24-ultra-cpu at 32768 tokens",
+    "bytes",
+    "min",
+    at_most=2.5e9,
+)
+OBJECTIVES = (QUALITY, LATENCY, MEMORY)
+
+_WORTH = {"attention": 0.8, "recurrence": 0.3, "convolution": 0.1, "memoryless": 0.1, "skip": 0.0}
+_FAILURES = (
+    "loss is not finite at step 41 (learning rate 0.003)",
+    "loss is not finite at step 7 (learning rate 0.003)",
+    "the worker was killed: out of memory",
+)
+
+
+def build(
+    searched: int = 60,
+    seed: int = 0,
+    objectives: tuple[Objective, ...] = OBJECTIVES,
+    finished: bool = True,
+    name: str = "quickstart",
+) -> Results:
+    """Results of a run of `searched` candidates beside three references; some fail, some are rejected."""
+    rng = np.random.default_rng(seed)
+    space = preset("hybrid")
+    candidates = [_judge(reference(n).layout(8), n, None, 0, 1, objectives, rng) for n in REFERENCES]
+    for number in range(searched):
+        genome = random_genome(space, rng)
+        layout = space.decode(genome)
+        luck = rng.random()
+        rung = -1 if luck < 0.06 else int(luck > 0.55)
+        candidates.append(_judge(layout, "", genome_text(genome), number // 12, rung, objectives, rng))
+    candidates = list({c.fingerprint: c for c in candidates}.values())
+    front = _front(candidates, objectives)
+    trials = [t for c in candidates for t in _trials(c, rng)]
+    grown = np.maximum.accumulate(0.4 + 0.5 * (1 - np.exp(-np.arange(1, len(candidates) + 1) / 15)))
+    return Results(
+        name=name,
+        campaign=_campaign(name, objectives),
+        environment=_environment(),
+        objectives=objectives,
+        rungs=RUNGS,
+        references=REFERENCES,
+        candidates=tuple(candidates),
+        trials=tuple(trials),
+        front=front,
+        reference_point=tuple(0.0 for _ in objectives),
+        history=tuple(HypervolumePoint(n + 1, round(float(v), 3)) for n, v in enumerate(grown)),
+        worker_time={
+            "training": 402.1,
+            "compilation": 61.5,
+            "evaluation": 34.2,
+            "start-up": 21.0,
+            "other": 6.3,
+            "idle": 14.4,
+        },
+        cached=17,
+        redrawn_genes=23,
+        seconds=291.4,
+        finished=finished,
+        devices={
+            "this-machine": _measured().copy(),
+            "galaxy-s24-ultra-cpu": device("galaxy-s24-ultra-cpu").to_dict(),
+        },
+    )
+
+
+def empty(**changes: Any) -> Results:
+    """A run in which nothing was judged yet."""
+    bare = replace(build(0), candidates=(), trials=(), front=(), history=(), worker_time={}, seconds=0.0)
+    return replace(bare, cached=0, redrawn_genes=0, reference_point=None, finished=False, **changes)
+
+
+def _judge(
+    layout: Layout,
+    name: str,
+    genome: str | None,
+    generation: int,
+    rung: int,
+    objectives: tuple[Objective, ...],
+    rng: np.random.Generator,
+) -> Candidate:
+    target = layout.at(TARGET)
+    sizes = {"proxy": accounting.parameters(layout.at(PROXY)), "target": accounting.parameters(target)}
+    latency = predict(target, device("raspberry-pi-5"), Workload(context=4096)).decode_latency_s
+    memory = predict(target, device("galaxy-s24-ultra-cpu"), Workload(context=32768)).peak_memory_bytes
+    kinds = tuple(block.operator.kind for block in layout)
+    worth = sum(_WORTH[kind] for kind in kinds) ** 0.5 + 2.4 * float(np.log(sizes["target"] / 3e8)) - 1.3
+    scores = {"text": -2.1 + 0.4 * worth, "fuzzy-recall": 0.3 + 0.12 * worth}
+    scores = {task: float(score + 0.05 * rng.standard_normal()) for task, score in scores.items()}
+    if rng.random() < 0.02:
+        scores["text"] -= 6.0
+    quality = float(1.5 * (scores["text"] + 2.1) + 2 * (scores["fuzzy-recall"] - 0.3))
+    values = {"quality": quality, LATENCY.name: latency.value, MEMORY.name: memory.value}
+    intervals = {
+        LATENCY.name: (0.9 * latency.value, 1.15 * latency.value),
+        MEMORY.name: (memory.low, memory.high),
+    }
+    fingerprint = hashlib.sha256(str(layout).encode()).hexdigest()
+    rejected = memory.value > 2.5e9 and not name
+    failed = rung < 0 and not rejected
+    priced = {o.name: values[o.name] for o in objectives if not (rejected or failed) or o.name != "quality"}
+    cause = None
+    if rejected:
+        cause = (
+            f"peak_memory_bytes[galaxy-s24-ultra-cpu,32768,1,float32] = {memory.value:.3e} exceeds 2.5e+09"
+        )
+    elif failed:
+        cause = _FAILURES[int(rng.integers(len(_FAILURES)))]
+    return Candidate(
+        id=fingerprint[:8],
+        fingerprint=fingerprint,
+        name=name or fingerprint[:8],
+        origin="reference" if name else "searched",
+        pattern=str(layout),
+        kinds=kinds,
+        genome=genome,
+        generation=generation,
+        status="rejected" if rejected else "failed" if failed else "evaluated",
+        cause=cause,
+        rung=-1 if rejected else rung,
+        objectives=priced,
+        intervals={o.name: intervals[o.name] for o in objectives if o.name in intervals},
+        signals={} if rejected or failed else {f"score[{task}]": score for task, score in scores.items()},
+        parameters=sizes,
+    )
+
+
+def _front(candidates: list[Candidate], objectives: tuple[Objective, ...]) -> tuple[str, ...]:
+    signs = np.array([1.0 if o.direction == "min" else -1.0 for o in objectives])
+    last = [c for c in candidates if c.status == "evaluated" and c.rung == len(RUNGS) - 1]
+    points = np.array([[c.objectives[o.name] for o in objectives] for c in last]) * signs
+    best = [
+        c
+        for c, p in zip(last, points, strict=True)
+        if not ((points <= p).all(axis=1) & (points < p).any(axis=1)).any()
+    ]
+    return tuple(c.id for c in sorted(best, key=lambda c: signs[0] * c.objectives[objectives[0].name]))
+
+
+def _trials(candidate: Candidate, rng: np.random.Generator) -> list[Trial]:
+    trials = []
+    for rung, steps in enumerate(RUNGS[: max(candidate.rung + 1, candidate.status == "failed")]):
+        for task in ("text", "fuzzy-recall"):
+            for rate in (1e-3, 3e-3):
+                ok = candidate.status == "evaluated"
+                seconds = {"training": float(2 * rng.random()), "compilation": 0.4, "evaluation": 0.1}
+                result: dict[str, Any] = {"seconds": seconds, "cause": None if ok else candidate.cause}
+                if ok:
+                    score = candidate.signals[f"score[{task}]"]
+                    metric = "negative_loss" if task == "text" else "accuracy"
+                    result |= {"loss": 2.0 + rate, "accuracy": 0.1 + 0.2, "score": score, "metric": metric}
+                trials.append(
+                    Trial(
+                        id=f"{task}-{steps}-{rate}-0",
+                        candidate=candidate.fingerprint,
+                        task=task,
+                        rung=rung,
+                        steps=steps,
+                        learning_rate=rate,
+                        seed=0,
+                        status="ok" if ok else "failed",
+                        chosen=ok and rate == 3e-3,
+                        result=result,
+                    )
+                )
+    return trials
+
+
+def _campaign(name: str, objectives: tuple[Objective, ...]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "seed": 0,
+        "space": {"preset": "hybrid", "blocks": 8, "deploys_to": []},
+        "proxy": {"width": 64, "head_dim": 16},
+        "target": {"width": 1024, "blocks": 32, "head_dim": 64, "vocab_size": 65536, "repeat": "stretch"},
+        "objectives": [{"metric": o.name.partition("[")[0], "direction": o.direction} for o in objectives],
+        "tasks": [
+            {"task": "text", "source": "python-stdlib", "weight": 1.0},
+            {"task": "fuzzy-recall", "weight": 0.5},
+        ],
+        "search": {"algorithm": "nsga2", "population": 12, "generations": 3},
+        "budget": {"length": 64, "batch": 16, "rungs": list(RUNGS), "learning_rates": [1e-3, 3e-3]},
+        "references": list(REFERENCES),
+    }
+
+
+def _environment() -> dict[str, Any]:
+    packages = {"jax": "0.10.2", "jaxlib": "0.10.2", "flax": "0.12.8", "ray": "2.50.0", "deap": "1.4.4"}
+    return {"archsearch": "0.1.0", "python": "3.11.9", "platform": "Linux-6.1-x86_64", "packages": packages}
+
+
+def _measured() -> dict[str, Any]:
+    row = {"probe": "matmul", "dtype": "float32", "shape": [512, 512, 512], "flops": 2.7e8, "bytes": 3e6}
+    row |= {"median_s": 0.004, "p10_s": 0.0039, "p90_s": 0.0042, "repeats": 9}
+    return {
+        "name": "this-machine",
+        "description": "Some 2-core processor, 2 threads, measured with jax",
+        "kind": "cpu",
+        "calibration": "measured",
+        "peak_flops_per_s": {"float32": {"value": 6.61e10, "source": "fastest of 4 matmul probes"}},
+        "matvec_flops_per_s": {},
+        "dram_bandwidth_bytes_per_s": {"value": 1.52e10, "source": "median of 3 matvec probes"},
+        "memory_bytes": {"value": 8.4e9, "source": "memory that the system reports"},
+        "cache_bytes": None,
+        "power_w": None,
+        "overhead_s": {"value": 1.8e-6, "source": "median of the dispatch probes"},
+        "provenance": {
+            "runtime": "jax-cpu",
+            "runtime_version": "0.10.2",
+            "processor": "Some 2-core processor",
+            "threads": 2,
+            "date": "2026-02-01",
+            "load_average": 0.4,
+            "rows": [row, row],
+        },
+    }
