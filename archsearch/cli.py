@@ -23,7 +23,7 @@ from genomes import InvalidInput
 
 app = typer.Typer(
     name="archsearch",
-    help="Evolve hybrid language-model architectures: quality, latency and memory; a Pareto front that exports.",
+    help="Evolve hybrid language-model architectures: a Pareto front of quality, latency and memory.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,9 +38,7 @@ ExecutorOption = Annotated[
     typer.Option(help="ray (default), or local: processes without Ray."),
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join: auto or ray://HOST:PORT.")]
-WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Workers; default: as many as there is room for.")
-]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Default: as many as there is room for.")]
 Context = Annotated[int, typer.Option(min=1, help="Tokens.")]
 Batch = Annotated[int, typer.Option(min=1, help="Sequences side by side.")]
 
@@ -81,9 +79,8 @@ def resume(
     from archsearch.run import resume as resume_run
 
     if load_run(path).ledger.finished:
-        out_console.print(
-            f"{path} is finished; its report: {path / 'report' / 'index.html'}", highlight=False
-        )
+        page = path / "report" / "index.html"
+        out_console.print(f"{path} is finished; its report: {page}", highlight=False, soft_wrap=True)
         return
     chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
     with _watching(path) as watch:
@@ -232,7 +229,7 @@ def main() -> NoReturn:
 
 
 def _exit_code() -> int:
-    def stop(number: int, frame: Any) -> None:
+    def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
@@ -279,11 +276,8 @@ def _watching(path: Path) -> Iterator[Any]:
     except BaseException as error:
         display.close()
         if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput):
-            error_console.print(
-                f"nothing is lost; archsearch resume {path} goes on from here",
-                highlight=False,
-                soft_wrap=True,
-            )
+            text = f"nothing is lost; archsearch resume {path} goes on from here"
+            error_console.print(text, highlight=False, soft_wrap=True)
         raise
     finally:
         display.close()

@@ -28,7 +28,7 @@ def expected_jobs(ledger: Ledger) -> list[int]:
 
 def seconds_left(ledger: Ledger, workers: int) -> float | None:
     """Time left, from the mean duration of the jobs so far; None before the first."""
-    steps = ledger.campaign.budget.rungs
+    steps, rates = ledger.campaign.budget.rungs, len(ledger.campaign.budget.learning_rates)
     durations: list[list[float]] = [[] for _ in steps]
     for rung, seconds in ledger.job_seconds:
         durations[rung].append(seconds)
@@ -37,7 +37,9 @@ def seconds_left(ledger: Ledger, workers: int) -> float | None:
     first = statistics.fmean(durations[0])
     left = 0.0
     for rung, expected in enumerate(expected_jobs(ledger)):
-        mean = statistics.fmean(durations[rung]) if durations[rung] else first * steps[rung] / steps[0]
+        # A later rung trains one learning rate further.
+        guess = first * (steps[rung] - steps[rung - 1]) / (steps[0] * rates) if rung else first
+        mean = statistics.fmean(durations[rung]) if durations[rung] else guess
         left += max(0, expected - len(durations[rung])) * mean
     return left / workers
 
@@ -56,7 +58,7 @@ class Display:
             now = time.monotonic()
             if now - self._last_line >= PLAIN_EVERY_S:
                 self._last_line = now
-                self.console.print(_line(session), highlight=False)
+                self.console.print(_line(session), highlight=False, soft_wrap=True)
             return
         if self._live is None:
             self._live = Live(console=self.console, refresh_per_second=4, transient=True)

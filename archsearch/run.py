@@ -90,11 +90,15 @@ def resume(
     if loaded.ledger.finished:
         return loaded.results()
     loaded.campaign.check()
-    if workers is None:
-        before = [event for event in loaded.events if event["event"] == "run"]
-        last = before[-1] if before else {"executor": "ray", "address": None, "asked_workers": None}
-        workers = Workers(last["executor"], last["address"], last["asked_workers"])
-    return _session(loaded, workers, watch)
+    return _session(loaded, workers or _last_workers(loaded), watch)
+
+
+def _last_workers(loaded: LoadedRun) -> Workers:
+    """Those of the last session."""
+    for event in reversed(loaded.events):
+        if event["event"] == "run":
+            return Workers(event["executor"], event["address"], event["asked_workers"])
+    return Workers()
 
 
 def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Results:

@@ -1,0 +1,48 @@
+# `make search` and `make test` need only Python and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed-test
+ALL_STAMP := $(VENV)/.installed-all
+
+.PHONY: search test test-all lint lowest clean
+
+# Runs the quick start into a new directory and prints where the report lies.
+search: $(STAMP)
+	@out=runs/quickstart; n=2; while [ -e $$out ]; do out=runs/quickstart-$$n; n=$$((n + 1)); done; \
+	$(BIN)/archsearch run examples/quickstart.yaml --out $$out
+
+test: $(TEST_STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+# The slow tests too, and those that need PyTorch or a browser.
+test-all: $(ALL_STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(TEST_STAMP)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+# The fast tests on the lowest versions that pyproject.toml admits.
+lowest:
+	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
+
+CONSTRAINTS ?= constraints.txt
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(STAMP): pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e .
+	@touch $@
+
+$(TEST_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group test --group lint
+	@touch $@
+
+$(ALL_STAMP): $(TEST_STAMP)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .venv-lowest

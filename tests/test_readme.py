@@ -1,0 +1,232 @@
+"""The README's commands and code run: shrunk here, as they stand in the slow tests."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+SHRUNK = [
+    "--executor=local",
+    *(
+        f"--set={pair}"
+        for pair in (
+            "proxy.width=32",
+            "proxy.head_dim=8",
+            "space.blocks=4",
+            "search.population=4",
+            "search.generations=2",
+            "budget.batch=4",
+            "budget.rungs=[5,10]",
+            "budget.learning_rates=[0.003]",
+            "budget.evaluation_batches=1",
+        )
+    ),
+]
+ELSEWHERE = ("make ", "pip install", "ray start", "archsearch doctor")
+"""Commands that other tests run, or that change the machine."""
+
+
+def blocks(language: str) -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("sh") for line in block.strip().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder with the examples and the texts, where the example operator is installed."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    site = folder / "site"
+    information = site / "running_mean-0.1.0.dist-info"
+    information.mkdir(parents=True)
+    shutil.copy(ROOT / "examples/own_operator/running_mean.py", site)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: running-mean\nVersion: 0.1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[archsearch.operators]\nrunning_mean = running_mean:RunningMean\n"
+    )
+    environment = os.environ | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(site),
+        "ARCHSEARCH_CACHE_DIR": str(folder / "cache"),
+    }
+    return folder, environment
+
+
+def run(line: str, workshop: tuple[Path, dict[str, str]]) -> subprocess.CompletedProcess[str]:
+    folder, environment = workshop
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def test_every_command_runs(workshop: tuple[Path, dict[str, str]]) -> None:
+    ran = []
+    for line in commands():
+        if line.startswith(ELSEWHERE) or "--address" in line:
+            continue
+        shrunk = shlex.join(SHRUNK) if line.startswith("archsearch run ") else ""
+        run(f"{line} {shrunk}", workshop)
+        ran.append(line)
+    verbs = {line.split()[1] for line in ran}
+    assert verbs >= {
+        "run",
+        "status",
+        "report",
+        "resume",
+        "predict",
+        "train",
+        "measure",
+        "export",
+        "devices",
+        "spaces",
+    }
+    for code in blocks("python"):
+        script = workshop[0] / "block.py"
+        script.write_text(code + "\nimport numpy\nassert numpy.isfinite(logits).all()\n")
+        run(f"python {script}", workshop)
+
+
+def test_the_example_operator_conforms(workshop: tuple[Path, dict[str, str]]) -> None:
+    """The same suite as for the built-in operators, in a process where it is installed."""
+    folder, environment = workshop
+    case = folder / "site" / "operator_cases.py"
+    case.write_text(
+        "from running_mean import RunningMean\nWIDTH = 24\nCASES = {'running_mean': RunningMean()}\n"
+    )
+    suite = folder / "conformance"
+    suite.mkdir()
+    shutil.copy(ROOT / "tests" / "test_operators.py", suite / "test_conformance.py")
+    line = f"python -m pytest -q -p no:cacheprovider --deselect {suite}/test_conformance.py::test_every_operator_has_a_case {suite}"
+    done = run(line, workshop)
+    assert "passed" in done.stdout
+
+
+def test_files_that_it_names_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_quick_start_as_it_stands(tmp_path: Path) -> None:
+    """`make search` on a copy of the repository: 32 searched layouts, 3 references, a front of 4 or more."""
+    import json
+
+    copy = tmp_path / "archsearch"
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in files.stdout.splitlines():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
+    environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+    environment["ARCHSEARCH_CACHE_DIR"] = str(tmp_path / "cache")
+    for _ in range(1):
+        done = subprocess.run(
+            ["make", "search"],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert "runs/quickstart/report/index.html" in done.stdout
+    status = subprocess.run(
+        [copy / ".venv/bin/archsearch", "status", "runs/quickstart", "--json"],
+        cwd=copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(status.stdout)
+    assert found["finished"]
+    assert found["evaluated"] + found["failed"] >= 35
+    assert found["evaluated"] >= 35
+    assert len(found["front"]) >= 4
+    assert abs(sum(found["worker_time"].values()) - 1) < 0.01
+
+
+@pytest.mark.slow
+def test_joins_a_cluster(workshop: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    folder, environment = workshop
+    line = next(line for line in commands() if "--address auto" in line)
+    head = subprocess.Popen(
+        [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--include-dashboard=false"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        shrunk = shlex.join(option for option in SHRUNK if not option.startswith("--executor"))
+        import time
+
+        for _ in range(30):
+            time.sleep(2)
+            alive = subprocess.run([BIN / "ray", "status"], env=environment, capture_output=True, check=False)
+            if alive.returncode == 0:
+                break
+        run(f"{line} {shrunk}", workshop)
+    finally:
+        import signal
+
+        os.killpg(head.pid, signal.SIGTERM)
+        head.wait(timeout=30)
+
+
+@pytest.mark.slow
+def test_the_wheel_works_elsewhere(tmp_path: Path) -> None:
+    """Built, installed into a clean environment, tried from another directory."""
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("archsearch-*.whl")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv/bin/python"
+    install = [python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    environment |= {
+        "ARCHSEARCH_CACHE_DIR": str(tmp_path / "cache"),
+        "PATH": f"{python.parent}:{os.environ['PATH']}",
+    }
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(ROOT / "examples/quickstart.yaml", elsewhere)
+    operator = [python, "-m", "pip", "install", "-q", "--no-deps", ROOT / "examples/own_operator"]
+    subprocess.run(operator, check=True, capture_output=True)
+    place = (elsewhere, environment)
+    run(f"archsearch run quickstart.yaml {shlex.join(SHRUNK)}", place)
+    run("archsearch export runs/quickstart#lfm2 --format flax --out lfm2", place)
+    assert "1,170,340,608" in run("archsearch architectures", place).stdout
+    run("archsearch doctor", place)
+    shutil.copy(ROOT / "examples/own_operator/running_mean.arch.json", elsewhere)
+    run("archsearch train running_mean.arch.json --task in-context-recall --steps 10", place)
+    types = run(
+        "python -c \"import genomes, pathlib; print(pathlib.Path(genomes.__file__).with_name('py.typed').exists())\"",
+        place,
+    )
+    assert types.stdout.strip() == "True"
