@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -70,6 +70,19 @@ class ObjectiveSection(Section):
     at_most: float | None = None
     at_least: float | None = None
 
+    @property
+    def full_name(self) -> str:
+        """Metric and what it depends on, such as `decode_latency_s[this-machine,4096,1,float32]`."""
+        match self.metric:
+            case "quality" | "parameters":
+                return self.metric
+            case "state_bytes":
+                return f"{self.metric}[{self.context},{self.batch},{self.dtype}]"
+            case "prefill_flops_per_token" | "decode_flops_per_token":
+                return f"{self.metric}[{self.context}]"
+            case _:
+                return f"{self.metric}[{self.device},{self.context},{self.batch},{self.dtype}]"
+
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.metric in ON_A_DEVICE and self.device is None:
@@ -97,7 +110,10 @@ class TaskSection(Section):
     def _gather_settings(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        settings = dict(data.get("settings") or {})
+        settings = data.get("settings")
+        if settings is not None and not isinstance(settings, dict):
+            return data
+        settings = dict(settings or {})
         settings |= {k: v for k, v in data.items() if k not in ("task", "weight", "settings")}
         for name in PATH_SETTINGS:
             if isinstance(settings.get(name), str):
@@ -178,11 +194,12 @@ class Campaign(Section):
         if "quality" not in [o.metric for o in self.objectives]:
             raise ValueError("objectives: one must be {metric: quality}; without it nothing needs training")
         for what, found in (
-            ("objectives", [o.model_dump_json(exclude={"at_most", "at_least"}) for o in self.objectives]),
+            ("objectives", [o.full_name for o in self.objectives]),
             ("references", self.references),
         ):
-            if len(set(found)) != len(found):
-                raise ValueError(f"{what}: one is given twice")
+            for name in found:
+                if found.count(name) > 1:
+                    raise ValueError(f"{what}: {name} is given twice")
         if self.proxy.blocks is not None:
             raise ValueError(
                 f"proxy.blocks = {self.proxy.blocks}: the proxy has the layout's blocks; set space.blocks"
@@ -256,7 +273,22 @@ def load_campaign(path: Path | str, overrides: Sequence[str] = ()) -> Campaign:
     try:
         return Campaign.model_validate(data)
     except ValidationError as error:
-        raise InvalidInput(f"{path}: {describe(error)}") from None
+        raise InvalidInput(f"{path}: {describe(error)}{_legal_keys(error)}") from None
+
+
+def _legal_keys(error: ValidationError) -> str:
+    """For each section with an unknown key, the keys that it has."""
+    found = {}
+    for item in error.errors(include_url=False):
+        if item["type"] == "extra_forbidden":
+            *section, _ = item["loc"]
+            model: Any = Campaign
+            for part in section:
+                if isinstance(part, str):
+                    annotation = model.model_fields[part].annotation
+                    model = (get_args(annotation) or (annotation,))[0]
+            found[".".join(map(str, section)) or "a campaign"] = ", ".join(model.model_fields)
+    return "".join(f"; keys of {section}: {keys}" for section, keys in found.items())
 
 
 def _set(data: dict[str, Any], override: str) -> None:
@@ -286,7 +318,7 @@ def _set(data: dict[str, Any], override: str) -> None:
 
 
 def _index(place: list[Any], part: str, override: str) -> int:
-    if not part.isdigit() or int(part) >= len(place):
+    if not (part.isascii() and part.isdigit()) or int(part) >= len(place):
         raise InvalidInput(f"--set {override}: {part!r} is no index of a list of {len(place)}")
     return int(part)
 

@@ -80,6 +80,7 @@ def resume(
 
     if load_run(path).ledger.finished:
         page = path / "report" / "index.html"
+        resume_run(path, say=_say)
         out_console.print(f"{path} is finished; its report: {page}", highlight=False, soft_wrap=True)
         return
     chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None

@@ -13,10 +13,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from archsearch.fresh_process import environment
 from genomes import InvalidInput
 from hardware_profiles import Device, device, fit_device, load_device, this_machine
 
@@ -113,10 +113,14 @@ def _machine_key() -> str:
 
 def _run_probes() -> dict[str, Any]:
     command = [sys.executable, "-P", "-m", _PROBES]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(_roots())}
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=MEASURING_TIMEOUT_S, check=False
+            command,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=MEASURING_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"measuring this machine took longer than {MEASURING_TIMEOUT_S} s") from None
@@ -128,14 +132,6 @@ def _run_probes() -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise RuntimeError(f"measuring this machine gave no JSON: {error}") from None
     return found
-
-
-def _roots() -> list[str]:
-    """Where the fresh process finds this very `proxies`, before what the user's own path says."""
-    spec = find_spec(_PROBES.partition(".")[0])
-    packages = list(spec.submodule_search_locations or []) if spec else []
-    inherited = os.environ.get("PYTHONPATH", "")
-    return [str(Path(package).parent) for package in packages] + ([inherited] if inherited else [])
 
 
 def _write(path: Path, text: str) -> None:

@@ -75,9 +75,11 @@ class RunDirectory:
                 f"or go on with it by archsearch resume {self.path}"
             ) from None
         self.profiles.mkdir()
+        names: dict[str, str] = {}
         for name, device in devices.items():
-            (self.profiles / f"{_file_name(name)}.yaml").write_text(device.to_yaml(), encoding="utf-8")
-        names = {name: f"{_file_name(name)}.yaml" for name in devices}
+            file = f"{_file_name(name)}.yaml"
+            names[name] = f"{len(names)}-{file}" if file in names.values() else file
+            (self.profiles / names[name]).write_text(device.to_yaml(), encoding="utf-8")
         (self.profiles / "names.json").write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
         self.environment.write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
         self.journal.touch()

@@ -203,7 +203,7 @@ class Evaluator:
     def _drop_checkpoints(self, proxy: str, rung: int) -> None:
         """Keep only what a next rung or an export can need: the chosen trial of the last rung done."""
         chosen = self.ledger.chosen(proxy, rung)
-        if chosen is None:
+        if chosen is None or self.ledger.failure(proxy, rung) is not None:
             return
         keep = {trial.key for trial in chosen.values()}
         done: Iterable[str] = self.ledger.asked[proxy, rung]

@@ -58,6 +58,7 @@ class Loop:
         self._seen: set[str] = set()
         self._touched: set[str] = set()
         self._reached: dict[str, int] = {}
+        self._failed: set[str] = set()
 
     def run(self) -> None:
         """References and all generations. Raises `RuntimeError` where no reference can be trained."""
@@ -70,7 +71,10 @@ class Loop:
                 wanted, genomes = search.population, self._random(rng)
             else:
                 if not parents:
-                    raise RuntimeError("every candidate of the first generation failed; see candidates.csv")
+                    raise RuntimeError(
+                        "no candidate of the first generation is left: bounds rejected or training failed "
+                        f"every one; archsearch report {self.directory.path} lists the causes"
+                    )
                 wanted = search.population - search.elites
                 genomes = children(parents, self.space, search, rng)
             records = self._fill(genomes, wanted, generation)
@@ -109,7 +113,9 @@ class Loop:
             if self._fingerprint(layout) in self._seen:
                 continue
             record = self._admit(layout, "searched", "", genome, generation)
-            if record.rejected is None:
+            if record.rejected is not None:
+                self._touched.add(record.fingerprint)
+            else:
                 admitted.append(record)
                 if len(admitted) == wanted:
                     break
@@ -131,6 +137,11 @@ class Loop:
         self.evaluator.proxies[proxy.fingerprint] = proxy
         if fingerprint in self.ledger.candidates:
             return self.ledger.candidates[fingerprint]
+        # First the files: what the journal knows of has them.
+        folder = self.directory.candidate(fingerprint)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "arch.json").write_text(proxy.to_json(), encoding="utf-8")
+        (folder / "target.arch.json").write_text(target.to_json(), encoding="utf-8")
         costs = self.pricing.costs(target)
         event = self.journal.write(
             "candidate",
@@ -146,10 +157,6 @@ class Loop:
             parameters={"proxy": accounting.parameters(proxy), "target": accounting.parameters(target)},
             rejected=self.pricing.rejection(costs) if origin == "searched" else None,
         )
-        folder = self.directory.candidate(fingerprint)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "arch.json").write_text(proxy.to_json(), encoding="utf-8")
-        (folder / "target.arch.json").write_text(target.to_json(), encoding="utf-8")
         self.ledger.apply(event)
         return self.ledger.candidates[fingerprint]
 
@@ -176,6 +183,8 @@ class Loop:
         for record in records:
             if self._passed(record, rung):
                 self._reached[record.fingerprint] = rung
+            else:
+                self._failed.add(record.fingerprint)
 
     def _check_references(self, references: list[CandidateRecord]) -> None:
         rungs = range(self.last_rung + 1)
@@ -193,7 +202,8 @@ class Loop:
     def _promote(self, pool: list[Individual], new: int, rung: int) -> None:
         """Send the best that stand one rung below to this rung: a share of the new candidates."""
         order = survivors([self._judged_again(individual) for individual in pool], len(pool))
-        below = [i for i in order if self._reached[i.fingerprint] == rung - 1]
+        open_ = [i for i in order if i.fingerprint not in self._failed]
+        below = [i for i in open_ if self._reached[i.fingerprint] == rung - 1]
         count = math.ceil(self.campaign.budget.promote**rung * new)
         self._evaluate([self.ledger.candidates[i.fingerprint] for i in below[:count]], rung, [])
 

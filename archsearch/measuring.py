@@ -12,13 +12,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.util import find_spec
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
+from archsearch.fresh_process import environment
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Workload, this_machine
 
@@ -127,12 +126,11 @@ def _summary(samples: list[float]) -> dict[str, float]:
 
 def _in_fresh_process(request: dict[str, Any]) -> dict[str, Any]:
     """The answer of `proxies.measuring` to a request."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(_roots())}
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", _RUNNER],
             input=json.dumps(request),
-            env=environment,
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
@@ -158,11 +156,3 @@ def _failure(done: "subprocess.CompletedProcess[str]") -> str:
         )
     end = "\n".join(done.stderr.strip().splitlines()[-5:])
     return f"measuring failed with exit code {done.returncode}:\n{end}"
-
-
-def _roots() -> list[str]:
-    """Where the fresh process finds this very `proxies`, before what the user's own path says."""
-    spec = find_spec(_RUNNER.partition(".")[0])
-    packages = list(spec.submodule_search_locations or []) if spec else []
-    inherited = os.environ.get("PYTHONPATH", "")
-    return [str(Path(package).parent) for package in packages] + ([inherited] if inherited else [])

@@ -18,22 +18,20 @@ def objective(section: ObjectiveSection, references: list[str]) -> Objective:
     words = metric.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
     match metric:
         case "quality":
-            name, label = QUALITY, f"quality against {', '.join(references)}"
+            label = f"quality against {', '.join(references)}"
         case "parameters":
-            name, label = metric, "parameters"
+            label = "parameters"
         case "state_bytes":
-            name = f"{metric}[{section.context},{section.batch},{section.dtype}]"
             label = f"state at {section.context} tokens ({section.dtype})"
         case "prefill_flops_per_token" | "decode_flops_per_token":
-            name, label = f"{metric}[{section.context}]", f"{words} at {section.context} tokens"
+            label = f"{words} at {section.context} tokens"
         case _:
-            name = f"{metric}[{section.device},{section.context},{section.batch},{section.dtype}]"
             label = f"{words} on {section.device} at {section.context} tokens"
             label += f", batch {section.batch}" if section.batch > 1 else ""
             label += f" ({section.dtype})" if section.dtype != "float32" else ""
     direction: Direction = section.direction or ("max" if metric == QUALITY else "min")
     unit = next((unit for suffix, unit in _UNITS.items() if metric.endswith(suffix)), "")
-    return Objective(name, label, unit, direction, section.at_most, section.at_least)
+    return Objective(section.full_name, label, unit, direction, section.at_most, section.at_least)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,10 @@ def resume(
         if say is not None:
             say(f"{loaded.directory.journal}: {damage}")
     if loaded.ledger.finished:
-        return loaded.results()
+        results = loaded.results()
+        if not (loaded.directory.report / "index.html").exists():  # killed while it was written
+            write_report(results, loaded.directory.report)
+        return results
     loaded.campaign.check()
     return _session(loaded, workers or _last_workers(loaded), watch)
 

@@ -43,8 +43,7 @@ def survivors(pool: Sequence[Individual], size: int) -> list[Individual]:
         emo.assignCrowdingDist(front)
         for individual in front:
             individual.rank = rank
-    kept: list[Individual] = tools.selNSGA2(list(pool), min(size, len(pool)))
-    return kept
+    return sorted(pool, key=lambda i: (i.rank, -i.fitness.crowding_dist))[:size]
 
 
 def tournament(population: Sequence[Individual], size: int, rng: np.random.Generator) -> Individual:

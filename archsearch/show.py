@@ -43,7 +43,10 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise InvalidInput(f"--set {pair}: write key=value")
-        found[key] = yaml.safe_load(value)
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InvalidInput(f"--set {pair}: {value!r} is not a YAML value") from None
     return found
 
 

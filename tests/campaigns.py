@@ -36,7 +36,7 @@ def tiny(text: Path | str) -> dict[str, Any]:
             {"metric": "quality", "direction": "max"},
             {"metric": "decode_latency_s", "device": "raspberry-pi-5", "context": 512, "direction": "min"},
             {"metric": "peak_memory_bytes", "device": "galaxy-s24-ultra-cpu", "context": 2048},
-            {"metric": "parameters", "at_most": 230_000},
+            {"metric": "parameters", "at_most": 190_000},
         ],
         "tasks": [
             {"task": "text", "path": str(text), "weight": 2.0},

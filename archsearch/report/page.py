@@ -110,7 +110,7 @@ def headline(results: Results) -> list[tuple[str, str, str]]:
         for rung, steps in enumerate(results.rungs)
     ]
     failed_trials = sum(t.status == "failed" for t in results.trials)
-    last = max(results.history, key=lambda point: point.evaluations, default=None)
+    last = results.history[-1] if results.history else None
     return [
         (str(len(results.front)), "on the front", _references_on(results)),
         (str(status.count("evaluated")), "evaluated", ", ".join(reached)),
