@@ -14,7 +14,7 @@ search: $(STAMP)
 	$(BIN)/archsearch run examples/quickstart.yaml --out $$out
 
 test: $(TEST_STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # The slow tests too, and those that need PyTorch or a browser.
 test-all: $(ALL_STAMP)

@@ -5,10 +5,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from genomes import InvalidInput, Scale, SearchSpace, preset, reference
+from genomes import InvalidInput, Scale, SearchSpace, preset, random_genome, reference
 from genomes.architecture import describe
 from hardware_profiles import Dtype
 from proxies.config import TrialConfig
@@ -212,6 +213,7 @@ class Campaign(Section):
         Raises `InvalidInput` naming the key.
         """
         space = _keyed("space", self.space.space)
+        _keyed("space", lambda: random_genome(space, np.random.default_rng(0)))
         for key, scale in (("proxy", self.proxy), ("target", self.target)):
             _keyed(f"space at the {key} scale", lambda scale=scale: space.check_scale(scale))
             for i, name in enumerate(self.references):

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-import click
 import typer
 from rich.console import Console
 
@@ -235,16 +234,12 @@ def _exit_code() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        code = app(standalone_mode=False)
+        app()
+    except SystemExit as end:  # typer has shown bad arguments (2) and an interruption (1 or 130) itself
+        return 0 if not end.code else 2 if end.code == 2 else 1
     except InvalidInput as error:
         return _fail(2, error)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         error_console.print("stopped", highlight=False)
         return 1
     except BrokenPipeError:
@@ -253,7 +248,7 @@ def _exit_code() -> int:
         return 0
     except Exception as error:
         return _fail(1, error)
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _fail(code: int, error: Exception) -> int:

@@ -62,10 +62,11 @@ class Pricing:
             if o.name not in costs:
                 continue
             value = costs[o.name].value
+            found = f"{o.name} = {value:.6g} {o.unit}".rstrip()
             if o.at_most is not None and value > o.at_most:
-                return f"{o.name} = {value:.6g} {o.unit} is above at_most = {o.at_most:.6g}"
+                return f"{found} is above at_most = {o.at_most:.6g}"
             if o.at_least is not None and value < o.at_least:
-                return f"{o.name} = {value:.6g} {o.unit} is below at_least = {o.at_least:.6g}"
+                return f"{found} is below at_least = {o.at_least:.6g}"
         return None
 
     def _cost(self, section: ObjectiveSection, architecture: Architecture) -> Estimate:

@@ -3,6 +3,7 @@
 import statistics
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,7 +12,9 @@ from rich.table import Table
 
 from archsearch.ledger import Ledger
 from archsearch.results import Results
-from archsearch.run import Session
+
+if TYPE_CHECKING:
+    from archsearch.run import Session
 
 PLAIN_EVERY_S = 15.0
 """Seconds between two lines where the output is no terminal."""
@@ -52,7 +55,7 @@ class Display:
     _live: Live | None = field(default=None, init=False)
     _last_line: float = field(default=0.0, init=False)
 
-    def __call__(self, session: Session) -> None:
+    def __call__(self, session: "Session") -> None:
         """Show a look at the run."""
         if not self.console.is_terminal:
             now = time.monotonic()
@@ -87,7 +90,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _facts(session: Session) -> tuple[dict[str, str], float]:
+def _facts(session: "Session") -> tuple[dict[str, str], float]:
     """What is shown, and the share done."""
     results, ledger = session.loaded.results(), session.loaded.ledger
     left = seconds_left(ledger, session.workers)
@@ -108,7 +111,7 @@ def _facts(session: Session) -> tuple[dict[str, str], float]:
     }, min(1.0, done / expected)
 
 
-def _table(session: Session) -> RenderableType:
+def _table(session: "Session") -> RenderableType:
     facts, share = _facts(session)
     table = Table(title=f"archsearch: {session.loaded.campaign.name}", title_justify="left")
     for name in facts:
@@ -117,6 +120,6 @@ def _table(session: Session) -> RenderableType:
     return Group(table, ProgressBar(total=1.0, completed=share, width=60))
 
 
-def _line(session: Session) -> str:
+def _line(session: "Session") -> str:
     facts, share = _facts(session)
     return f"{share:4.0%}  " + ", ".join(f"{name} {value}" for name, value in facts.items())

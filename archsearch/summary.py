@@ -52,7 +52,9 @@ def hypervolume(
     """
     if not values:
         return 0.0
-    scales = np.array([1.0 if o.name == QUALITY else abs(p) or 1.0 for o, p in zip(objectives, point, strict=True)])
+    scales = np.array(
+        [1.0 if o.name == QUALITY else abs(p) or 1.0 for o, p in zip(objectives, point, strict=True)]
+    )
     signs = np.array([1.0 if o.direction == "min" else -1.0 for o in objectives])
     corner = signs * np.array(point) / scales
     points = signs * np.array(values) / scales

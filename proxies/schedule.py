@@ -4,13 +4,9 @@ A longer training continues from where the decay of a shorter one began.
 """
 
 from dataclasses import dataclass
-from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
-
-MAX_CHUNK = 4
-"""Most steps in one call of the compiled program; enough to hide the dispatch."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,3 @@ class Schedule:
         warm = np.minimum(1.0, (step + 1) / max(1, self.warmup_steps))
         left = (self.steps - step) / (self.steps - self.decay_start + 1)
         return np.where(step < self.decay_start, warm, np.minimum(warm, left)).astype(np.float32)
-
-    def chunk(self, first: int = 0) -> int:
-        """Steps of one call of the program when training begins at step `first`: divides both phases."""
-        common = gcd(self.decay_start - first, self.steps - self.decay_start)
-        return max(size for size in range(1, MAX_CHUNK + 1) if common % size == 0)

@@ -26,6 +26,9 @@ VOCABULARY_MULTIPLE = 256
 COMPILER_OPTIONS: dict[str, dict[str, bool | str]] = {"cpu": {"xla_backend_optimization_level": "1"}}
 """By backend. LLVM's level 1 compiles a fifth faster than its default; the steps take as long."""
 
+CHUNK = 4
+"""Most steps in one call of the program; enough to hide the dispatch."""
+
 BETA_1, BETA_2, CLIP = 0.9, 0.95, 1.0
 
 
@@ -80,28 +83,27 @@ class Proxy(nn.Module):
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled program that makes `chunk` training steps, and what compiling it took."""
+    """A compiled program that makes up to `CHUNK` training steps, and what compiling it took."""
 
     run: Callable[..., tuple[State, tuple[Array, Array]]]
-    chunk: int
     seconds: float
 
     def steps(self, state: State, batches: list[Batch], rates: NDArray[np.float32]) -> tuple[State, Metrics]:
         """One step a batch, at these learning rates; consumes `state`.
 
-        The last call is filled with batches that count nothing, so only evaluation may have a number of
-        batches that the chunk does not divide.
+        The last call is filled up with batches that the program skips, so every number of steps is made by
+        the same program, and a training gives the same bits however it is cut into pieces.
         """
         losses, accuracies = [], []
-        for start in range(0, len(batches), self.chunk):
-            part = batches[start : start + self.chunk]
-            missing = self.chunk - len(part)
+        for start in range(0, len(batches), CHUNK):
+            part = batches[start : start + CHUNK]
+            missing = CHUNK - len(part)
             arrays = [
                 np.stack([getattr(b, name) for b in part] + [np.zeros_like(getattr(part[0], name))] * missing)
                 for name in ("tokens", "targets", "weights")
             ]
             rate = np.pad(rates[start : start + len(part)], (0, missing))
-            state, (loss, accuracy) = self.run(state, *arrays, rate)
+            state, (loss, accuracy) = self.run(state, np.arange(CHUNK) < len(part), *arrays, rate)
             losses.append(np.asarray(loss)[: len(part)])
             accuracies.append(np.asarray(accuracy)[: len(part)])
         return state, Metrics(np.concatenate(losses), np.concatenate(accuracies))
@@ -137,7 +139,6 @@ def program(
     readout: Readout,
     batch: int,
     length: int,
-    chunk: int,
     weight_decay: float,
 ) -> Program:
     """Compile the training of an architecture; kept for the trials that follow."""
@@ -160,20 +161,28 @@ def program(
         parameters = jax.tree.map(lambda p, u: p - rate * u, state.parameters, updates)
         return State(parameters, moments), metrics
 
+    def step_or_skip(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array]]:
+        wanted, *rest = inputs
+        nothing = (jnp.float32(0), jnp.float32(0))
+        done: tuple[State, tuple[Array, Array]] = jax.lax.cond(
+            wanted, step, lambda state, _: (state, nothing), state, tuple(rest)
+        )
+        return done
+
     def run(state: State, *inputs: Array) -> tuple[State, tuple[Array, Array]]:
-        return jax.lax.scan(step, state, inputs)
+        return jax.lax.scan(step_or_skip, state, inputs)
 
     started = time.perf_counter()
     parameters = jax.eval_shape(lambda: proxy.init(jax.random.key(0), method="create")["params"])
     state = State(parameters, jax.eval_shape(optimizer.init, parameters))
-    shape = (chunk, batch, length)
-    integers, weights, rates = (
+    shape = (CHUNK, batch, length)
+    wanted, integers, weights, rates = (
         jax.eval_shape(lambda s=s, d=d: jnp.zeros(s, d))
-        for s, d in ((shape, jnp.int32), (shape, jnp.float32), ((chunk,), jnp.float32))
+        for s, d in (((CHUNK,), bool), (shape, jnp.int32), (shape, jnp.float32), ((CHUNK,), jnp.float32))
     )
-    traced = jax.jit(run, donate_argnums=0).lower(state, integers, integers, weights, rates)
+    traced = jax.jit(run, donate_argnums=0).lower(state, wanted, integers, integers, weights, rates)
     compiled = traced.compile(COMPILER_OPTIONS.get(jax.default_backend()))
-    return Program(compiled, chunk, time.perf_counter() - started)
+    return Program(compiled, time.perf_counter() - started)
 
 
 def _optimizer(weight_decay: float) -> optax.GradientTransformation:

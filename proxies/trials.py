@@ -27,8 +27,8 @@ from proxies.training import State, initial_state, padded_vocabulary, program
 from proxies.trial_files import PHASES, TrialLog, timed
 
 HELD_OUT_SEED = 0
-LOOK_EVERY = 8
-"""Calls of the program between two looks at the loss."""
+LOOK_EVERY_STEPS = 32
+"""Training steps between two looks at the loss."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,8 @@ def run_trial(
     if found is not None and found.step <= schedule.decay_start:
         state, first = found.state, found.step
         log.say(f"continues from step {first}")
-    chunk = schedule.chunk(first)
     with timed(phases, "compilation"):
-        compiled = program(proxy, task.readout, config.batch, config.length, chunk, config.weight_decay)
+        compiled = program(proxy, task.readout, config.batch, config.length, config.weight_decay)
 
     def result(cause: str | None, **measured: Any) -> TrialResult:
         phases["other"] = time.perf_counter() - started - sum(phases.values())
@@ -115,7 +114,7 @@ def run_trial(
         return done
 
     saved: State | None = None
-    for start, stop in _segments(schedule, first, LOOK_EVERY * chunk):
+    for start, stop in _segments(schedule, first):
         if start == schedule.decay_start and directory is not None:
             saved = jax.tree.map(jnp.copy, state)
         batches = [task.batch("train", seed, index, config.batch) for index in range(start, stop)]
@@ -159,10 +158,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def _segments(schedule: Schedule, first: int, steps: int) -> list[tuple[int, int]]:
+def _segments(schedule: Schedule, first: int) -> list[tuple[int, int]]:
     """Ranges of steps between which the loss is looked at; the decay starts one of its own."""
     bounds = {schedule.decay_start, schedule.steps}
-    bounds |= set(range(first, schedule.steps, steps))
+    bounds |= set(range(first, schedule.steps, LOOK_EVERY_STEPS))
     inside = sorted(bound for bound in bounds if bound >= first)
     return list(pairwise(inside))
 

@@ -11,7 +11,7 @@ from archsearch.campaign import Campaign, load_campaign
 from archsearch.directory import load_run
 from archsearch.journal import Event, read_journal
 
-SEARCHED = 4 + (4 - 1)
+SEARCHED = 3 + (3 - 1)
 REFERENCES = 2
 
 
@@ -42,12 +42,12 @@ def tiny(text: Path | str) -> dict[str, Any]:
             {"task": "text", "path": str(text), "weight": 2.0},
             {"task": "in-context-recall", "vocab_size": 16},
         ],
-        "search": {"population": 4, "generations": 2, "elites": 1},
+        "search": {"population": 3, "generations": 2, "elites": 1},
         "budget": {
             "length": 16,
             "batch": 4,
             "rungs": [5, 10],
-            "learning_rates": [1.0e-3, 1.0e-2],
+            "learning_rates": [1.0e-2],
             "evaluation_batches": 2,
         },
         "references": ["transformer++", "lfm2"],

@@ -79,7 +79,8 @@ def test_the_tiny_campaign_is_accepted(file):
         ("proxy.head_dim=16", ["proxy scale", "attention(kv=1/2"]),
         ("target.head_dim=64", ["target scale", "attention(kv=1/2"]),
         ("proxy.blocks=4", ["proxy.blocks = 4", "space.blocks"]),
-        ("space.blocks=2", ["blocks = 2", "least"]),
+        ("space.blocks=1", ["space", "blocks = 1", "at least 2"]),
+        ("space.blocks=2", ["space", "rules"]),
         ("space.preset=huge", ["space", "'huge'", "hybrid"]),
         ("space.deploys_to=[vllm]", ["space.deploys_to", "vllm", "[]"]),
         ("references=[gpt-5]", ["references.0", "'gpt-5'", "transformer++", "lfm2"]),
@@ -100,7 +101,7 @@ def test_the_tiny_campaign_is_accepted(file):
         ("budget.learning_rates=[0.1, 0.1]", ["budget.learning_rates", "differ"]),
         ("budget.length=1", ["budget.length = 1", "2"]),
         ("budget.platform=abacus", ["budget.platform = 'abacus'", "'cpu'"]),
-        ("search.elites=4", ["search", "elites 4", "population of 4"]),
+        ("search.elites=3", ["search", "elites 3", "population of 3"]),
         ("search.algorithm=luck", ["search.algorithm = 'luck'", "nsga2"]),
         ("search.mutation=2", ["search.mutation = 2", "1"]),
     ],
@@ -216,7 +217,14 @@ def test_the_resolved_file_reads_back_equal_and_says_every_key(file, tmp_path):
     assert set(written["budget"]) == set(type(campaign.budget).model_fields)
 
 
-@pytest.mark.parametrize("path", sorted(Path(__file__).parents[1].joinpath("examples").glob("*.yaml")))
+EXAMPLES = [
+    path
+    for path in sorted(Path(__file__).parents[1].joinpath("examples").glob("*.yaml"))
+    if "objectives" in yaml.safe_load(path.read_text(encoding="utf-8"))  # others are device files
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_the_examples_read(path):
     campaign = load_campaign(path)
     campaign.space.space().check_scale(campaign.target)
@@ -264,9 +272,11 @@ def test_a_task_used_twice_is_numbered(file):
     ],
 )
 def test_objectives_have_full_names(file, section, name, direction, unit):
-    campaign = load_campaign(file, [f"objectives=[{json.dumps(section)}, {{metric: quality}}]"][:1]) if (
-        section["metric"] != "quality"
-    ) else load_campaign(file, ["objectives=[{metric: quality}]"])
+    campaign = (
+        load_campaign(file, [f"objectives=[{json.dumps(section)}, {{metric: quality}}]"][:1])
+        if (section["metric"] != "quality")
+        else load_campaign(file, ["objectives=[{metric: quality}]"])
+    )
     found = objective(campaign.objectives[0], campaign.references)
     assert (found.name, found.direction, found.unit) == (name, direction, unit)
     if name == "quality":
@@ -282,7 +292,7 @@ def test_bounds_reject_by_name_and_value(file):
     def rejection(name: str) -> str | None:
         return pricing.rejection(pricing.costs(reference(name).layout(3).at(campaign.target)))
 
-    assert rejection("lfm2") == "parameters = 224096  is above at_most = 200000".replace("  ", " ")
+    assert rejection("lfm2") == "parameters = 224096 is above at_most = 200000"
     assert rejection("transformer++") == "parameters = 166336 is below at_least = 170000"
 
 
@@ -345,7 +355,10 @@ def test_a_bound_of_zero_leaves_the_hypervolume_finite():
 
 def test_the_reference_point_is_bound_or_twice_the_worst_reference():
     quality = Objective("quality", "quality", "", "max")
-    references = [{"cost": {"value": 3.0}, "gain": {"value": 8.0}}, {"cost": {"value": 5.0}, "gain": {"value": 6.0}}]
+    references = [
+        {"cost": {"value": 3.0}, "gain": {"value": 8.0}},
+        {"cost": {"value": 5.0}, "gain": {"value": 6.0}},
+    ]
     found = reference_point((quality, COST, GAIN), references)
     assert found == {"quality": QUALITY_FLOOR, "cost": 10.0, "gain": 3.0}
     bounded = (replace(COST, at_most=7.0), replace(GAIN, at_least=2.0))
@@ -365,9 +378,7 @@ def pool(values: list[tuple[float, ...]], seed: int = 0) -> list[Individual]:
     ]
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=14), st.integers(1, 14)
-)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=14), st.integers(1, 14))
 def test_survivors_are_the_best_by_front_then_by_crowding(values, size):
     individuals = pool(values)
     kept = survivors(individuals, size)
@@ -474,7 +485,14 @@ def told(file: Path, scores: dict[str, tuple[float, float] | None]) -> Ledger:
                     }
                     key = f"{name}/{rung}/{task}/{rate}"
                     trials.append(
-                        {"key": key, "id": key, "task": task, "replicate": 0, "directory": key, "result": result}
+                        {
+                            "key": key,
+                            "id": key,
+                            "task": task,
+                            "replicate": 0,
+                            "directory": key,
+                            "result": result,
+                        }
                     )
             failure = {"kind": "error", "message": "it broke", "detail": ""} if failed else None
             ledger.apply(

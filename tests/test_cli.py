@@ -15,9 +15,20 @@ from archsearch import cli
 from genomes import REFERENCES, model_names
 from hardware_profiles import device_names
 
-VERBS = (
-    "run resume status report export train predict measure devices spaces architectures doctor".split()
-)
+VERBS = [
+    "run",
+    "resume",
+    "status",
+    "report",
+    "export",
+    "train",
+    "predict",
+    "measure",
+    "devices",
+    "spaces",
+    "architectures",
+    "doctor",
+]
 ARCHITECTURE = {
     "format": "archsearch/architecture",
     "version": 1,
@@ -120,7 +131,7 @@ def test_bad_arguments_exit_2_and_say_what_is_legal(call, architecture, campaign
         (["run", campaign, "--set", "seed"], ["--set seed", "key=value"]),
         (["run", campaign, "--out", empty], ["exists", "--out"]),
         (["run", campaign, "--executor", "slurm"], ["slurm", "local"]),
-        (["run", campaign, "--workers", "0"], ["workers", "0"]),
+        (["run", campaign, "--workers", "0"], ["--workers"]),
         (["run"], ["CAMPAIGN"]),
         (["resume", empty], ["not the directory of a run"]),
         (["resume", tmp_path / "none"], ["not the directory of a run"]),
@@ -134,12 +145,12 @@ def test_bad_arguments_exit_2_and_say_what_is_legal(call, architecture, campaign
         (["train", none, *RECALL], ["none.json"]),
         (["train", broken, *RECALL], ["broken.arch.json"]),
         (["train", architecture, "--task", "sorting"], ["sorting", "in-context-recall"]),
-        (["train", architecture, *RECALL, "--steps", "1"], ["steps", "1"]),
+        (["train", architecture, *RECALL, "--steps", "1"], ["--steps"]),
         (["train", architecture, *RECALL, "--learning-rate", "2"], ["learning_rate = 2", "1"]),
         (["train", architecture, *RECALL, "--set", "vocab=8"], ["vocab", "vocab_size"]),
         (["train", architecture, *RECALL, "--set", "vocab_size"], ["--set vocab_size", "key=value"]),
         (["train", architecture, *RECALL, "--set", "vocab_size=["], ["--set vocab_size=[", "YAML"]),
-        (["train", architecture, *RECALL, "--length", "2"], ["length", "2"]),
+        (["train", architecture, *RECALL, "--length", "2"], ["length"]),
         (["train", architecture, *RECALL, "--out", empty], ["exists"]),
         (["train", architecture, "--task", "text", "--set", "path=/none"], ["/none", "does not exist"]),
         (["predict", none, *price], ["none.json"]),
@@ -147,12 +158,12 @@ def test_bad_arguments_exit_2_and_say_what_is_legal(call, architecture, campaign
         (["predict", architecture], ["--device"]),
         (["predict", architecture, "--device", "pager"], ["pager", *device_names(), "this-machine"]),
         (["predict", architecture, *price, "--dtype", "int3"], ["int3", "float32", "bfloat16"]),
-        (["predict", architecture, *price, "--context", "0"], ["context", "0"]),
-        (["predict", architecture, *price, "--batch", "-1"], ["batch", "-1"]),
-        (["predict", architecture, *price, "--context", "many"], ["context", "many"]),
+        (["predict", architecture, *price, "--context", "0"], ["--context"]),
+        (["predict", architecture, *price, "--batch", "-1"], ["--batch"]),
+        (["predict", architecture, *price, "--context", "many"], ["--context", "int"]),
         (["measure", none], ["none.json"]),
         (["measure", architecture, "--dtype", "int3"], ["int3", "float32"]),
-        (["measure", architecture, "--context", "0"], ["context", "0"]),
+        (["measure", architecture, "--context", "0"], ["--context"]),
         (["devices", "pager"], ["pager", "raspberry-pi-5"]),
         (["spaces", "outer"], ["outer", "hybrid"]),
         (["architectures", "gpt-5"], ["gpt-5", "lfm2", "transformer++"]),

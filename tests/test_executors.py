@@ -234,6 +234,7 @@ def test_another_platform_than_asked_for_is_refused(make: Make) -> None:
         executor.next(PATIENCE_S)
 
 
+@pytest.mark.slow  # it measures, so nothing may run beside it
 @pytest.mark.skipif(available_cpus() < 2, reason="on one CPU nothing can use more than one")
 def test_one_thread_means_one_core(make: Make) -> None:
     used = run_one(make(threads=1), "burn", seconds=1.0).result

@@ -71,7 +71,7 @@ def test_equals_reference_with_gradients(spec: Operator) -> None:
 
 
 @every_operator
-@pytest.mark.parametrize("pieces", [[1] * TOKENS, [TOKENS], [5, 1, 1, 17, 13], [20, 1, 16]], ids=str)
+@pytest.mark.parametrize("pieces", [[1] * TOKENS, [20, 1, 16]], ids=str)
 def test_step_by_step_equals_parallel(spec: Operator, pieces: list[int]) -> None:
     module, variables, x = build(spec)
     state, position, outputs = module.initial_state(2, TOKENS), 0, []
@@ -94,7 +94,7 @@ def test_state_is_what_accounting_says(spec: Operator, context: int) -> None:
 
 @every_operator
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("tokens", [1, 2048])
+@pytest.mark.parametrize("tokens", [1, 130, pytest.param(2048, marks=pytest.mark.slow)])
 def test_finite_at_any_length(spec: Operator, dtype, tokens: int) -> None:
     module, variables, x = build(spec, tokens=tokens, batch=1, spread=1.0)
     variables, x = jax.tree.map(lambda v: v.astype(dtype), (variables, 4 * x))

@@ -118,8 +118,7 @@ def test_the_example_operator_conforms(workshop: tuple[Path, dict[str, str]]) ->
     suite = folder / "conformance"
     suite.mkdir()
     shutil.copy(ROOT / "tests" / "test_operators.py", suite / "test_conformance.py")
-    every = f"{suite}/test_conformance.py::test_every_operator_has_a_case"
-    line = f"python -m pytest -q -p no:cacheprovider --deselect {every} {suite}"
+    line = f"python -m pytest -q -p no:cacheprovider -m 'not slow' -k 'not has_a_case' {suite}"
     done = run(line, workshop)
     assert "passed" in done.stdout
 

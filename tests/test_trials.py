@@ -20,7 +20,7 @@ from genomes import RGLRU, Architecture, Attention, InvalidInput, ShortConv, Swi
 from proxies import checkpoints, training, trials
 from proxies.config import TrialConfig, derive_seed
 from proxies.model import Model
-from proxies.schedule import MAX_CHUNK, Schedule
+from proxies.schedule import Schedule
 from proxies.training import Proxy, initial_state, padded_vocabulary, program
 from proxies.trials import TrialResult, run_trial
 
@@ -213,16 +213,11 @@ def test_a_longer_training_begins_like_a_shorter_one(schedule: Schedule, more: i
 
 
 @given(schedules, st.data())
-def test_the_chunk_divides_what_is_left_of_both_phases(schedule: Schedule, data: st.DataObject) -> None:
+def test_segments_cover_the_steps_and_the_decay_starts_one(schedule: Schedule, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, schedule.decay_start))
-    chunk = schedule.chunk(first)
-    assert 1 <= chunk <= MAX_CHUNK
-    assert (schedule.decay_start - first) % chunk == 0
-    assert (schedule.steps - schedule.decay_start) % chunk == 0
-    segments = trials._segments(schedule, first, trials.LOOK_EVERY * chunk)
+    segments = trials._segments(schedule, first)
     assert segments[0][0] == first and segments[-1][1] == schedule.steps
     assert all(one[1] == other[0] for one, other in pairwise(segments))
-    assert all((stop - start) % chunk == 0 for start, stop in segments)
     assert schedule.decay_start in [start for start, _ in segments]
 
 
@@ -319,7 +314,7 @@ def test_evaluation_leaves_the_state_as_it_is() -> None:
     asked = config()
     task = asked.make_task()
     proxy = HYBRID.with_vocabulary(padded_vocabulary(task.vocab_size))
-    compiled = program(proxy, task.readout, asked.batch, LENGTH, 4, asked.weight_decay)
+    compiled = program(proxy, task.readout, asked.batch, LENGTH, asked.weight_decay)
     state = initial_state(proxy, task.readout, LENGTH, 0)
     batches = [task.batch("train", 0, index, asked.batch) for index in range(8)]
     state, metrics = compiled.steps(state, batches, np.full(8, 1e-3, np.float32))
