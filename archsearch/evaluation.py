@@ -1,7 +1,9 @@
 """From candidates to signals: which trials a candidate needs, and running those never run before."""
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -17,6 +19,7 @@ from genomes import Architecture
 from proxies.config import TRAINING_VERSION, derive_seed
 
 CHECKPOINT = "checkpoint"
+FULL_DISK = os.strerror(errno.ENOSPC)
 COMPILATION_CACHE_BYTES = 2 * 2**30
 
 
@@ -112,11 +115,19 @@ class Evaluator:
         """Wait for all that was requested; `then` sees each job as it is done and may request more."""
         while self._in_flight:
             outcome = self.executor.next(timeout=1.0)
+            self._stop_where_disk_is_full(outcome)
             if outcome is not None and not self._retry(outcome):
                 record, rung = self._record(outcome)
                 if then is not None:
                     then(record, rung)
             self.on_outcome()
+
+    def _stop_where_disk_is_full(self, outcome: Outcome | None) -> None:
+        """A worker without room to write says nothing of its candidate: not recorded, so a resume retries."""
+        if outcome is None or outcome.failure is None:
+            return
+        if FULL_DISK in outcome.failure.message + outcome.failure.detail:
+            raise OSError(errno.ENOSPC, FULL_DISK, str(self.directory))
 
     def plans(self, record: CandidateRecord, rung: int) -> list[Plan]:
         """The trials of a candidate at a rung: each learning rate at the first, then only the best."""

@@ -45,7 +45,7 @@ def head_decay(
     log_decay = log_decay.reshape(batch, count, chunk, groups, shared).transpose(0, 1, 3, 4, 2)
     total = jnp.cumsum(log_decay, axis=-1)
     between = jnp.where(_causal(chunk), total[..., :, None] - total[..., None, :], -jnp.inf)
-    # As an einsum: the gradient of a broadcast product is a strided sum, 80 times slower on XLA CPU.
+    # As an einsum: the gradient of a broadcast product is a strided sum, far slower on XLA CPU.
     scores = jnp.einsum("bngij,bngsij->bngsij", q @ k.swapaxes(3, 4), jnp.exp(between))
     outputs = scores @ v
 

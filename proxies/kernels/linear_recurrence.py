@@ -14,9 +14,8 @@ UNROLL = 4
 def linear_recurrence(a: Array, b: Array, h0: Array) -> Array:
     """All states `h_1 ... h_T` of `h_t = a_t h_{t-1} + b_t`.
 
-    `b` is `B T ...`, `a` the same with 1 where it broadcasts, `h0` is `B ...`. A sequential scan: on the
-    CPU it beats an associative one and compiles in half the time. The gradient is the same recurrence
-    run backwards, so nothing but `h` is kept for it.
+    `b` is `B T ...`, `a` the same with 1 where it broadcasts, `h0` is `B ...`. A sequential scan. Its
+    gradient is the same recurrence run backwards, so nothing but `h` is kept for it.
     """
     return _forward(a, b, h0)
 

@@ -7,6 +7,6 @@ def project(x: Float[Array, "*lead C"], weight: Float[Array, "C E"]) -> Float[Ar
     """`x @ weight` with all tokens as the rows of one matrix.
 
     The gradient of a product with three axes makes XLA's CPU backend transpose large operands; with two it
-    does not, and a feed-forward block trains 2.3 times faster (`benchmarks/lowerings.py`).
+    does not (`benchmarks/lowerings.py` measures the difference).
     """
     return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], weight.shape[-1])
