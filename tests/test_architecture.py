@@ -263,7 +263,7 @@ def test_illegal_architectures_cannot_be_made_in_python_either(blocks: tuple) ->
 
 # Refusals
 
-MISSING = object()
+MISSING = "(missing)"
 HUGE = 10**30
 STACK: list[tuple[dict[str, Any], list[str]]] = [
     ({"format": MISSING}, ["format = None", "'archsearch/architecture'"]),
