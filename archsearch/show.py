@@ -173,6 +173,7 @@ def architectures(name: str | None, console: Console) -> None:
 
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title or None, title_justify="left", show_header=any(columns))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for index, column in enumerate(columns):
+        # Names stay whole, so that they can be copied and searched for.
+        table.add_column(column, overflow="fold", no_wrap=index == 0)
     return table

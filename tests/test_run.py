@@ -72,6 +72,15 @@ def archsearch(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
+LISTEN_AND_RUN = """
+import signal
+# A shell that starts pytest in the background has it ignore SIGINT, which children inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from archsearch.cli import main
+main()
+"""
+
+
 def interrupted(campaign_file: Path, out: Path, signal_number: int, jobs: int) -> tuple[int, str]:
     """Start `archsearch run` and send its group a signal when the journal holds so many jobs.
 
@@ -79,13 +88,11 @@ def interrupted(campaign_file: Path, out: Path, signal_number: int, jobs: int) -
     """
     arguments = ["run", campaign_file, "--out", out, "--executor", "local", "--workers", "2"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "archsearch.cli", *map(str, arguments)],
+        [sys.executable, "-c", LISTEN_AND_RUN, *map(str, arguments)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell that starts pytest in the background has it ignore SIGINT, which children inherit.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     journal, give_up = out / "journal.jsonl", time.monotonic() + PATIENCE_S
     while not journal.exists() or journal.read_bytes().count(b'"event":"job"') < jobs:
