@@ -4,10 +4,8 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -164,30 +162,6 @@ def test_the_quick_start_as_it_stands(tmp_path: Path) -> None:
     assert found["evaluated"] >= 35
     assert len(found["front"]) >= 4
     assert abs(sum(found["worker_time"].values()) - 1) < 0.01
-
-
-@pytest.mark.slow
-def test_joins_a_cluster(workshop: tuple[Path, dict[str, str]]) -> None:
-    _, environment = workshop
-    line = next(line for line in commands() if "--address auto" in line)
-    head = subprocess.Popen(
-        [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--include-dashboard=false"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        shrunk = shlex.join(option for option in SHRUNK if not option.startswith("--executor"))
-        for _ in range(30):
-            time.sleep(2)
-            alive = subprocess.run([BIN / "ray", "status"], env=environment, capture_output=True, check=False)
-            if alive.returncode == 0:
-                break
-        run(f"{line} {shrunk}", workshop)
-    finally:
-        os.killpg(head.pid, signal.SIGTERM)
-        head.wait(timeout=30)
 
 
 @pytest.mark.slow
