@@ -128,6 +128,7 @@ def test_files_that_it_names_exist() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_quick_start_as_it_stands(tmp_path: Path) -> None:
     """`make search` on a copy of the repository: 32 searched layouts, 3 references, a front of 4 or more."""
     copy = tmp_path / "archsearch"
@@ -165,6 +166,7 @@ def test_the_quick_start_as_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_wheel_works_elsewhere(tmp_path: Path) -> None:
     """Built, installed into a clean environment, tried from another directory."""
     subprocess.run(
