@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -81,10 +82,10 @@ def _cache() -> tuple[bool, str]:
         return True, f"{directory} can be written"
 
 
-def _executor(name: str) -> Callable[[], tuple[bool, str]]:
+def _executor(name: Literal["local", "ray"]) -> Callable[[], tuple[bool, str]]:
     def check() -> tuple[bool, str]:
         job = Job("doctor", "archsearch.doctor:answer", {"question": 41})
-        with make_executor(name, 1, None, WorkerSettings()) as executor:  # type: ignore[arg-type]
+        with make_executor(name, 1, None, WorkerSettings()) as executor:
             executor.submit(job)
             outcome = executor.next(timeout=120)
         if outcome is None:

@@ -24,7 +24,7 @@ VOCABULARY_MULTIPLE = 256
 """Vocabularies are filled up to a multiple of this, so that the tasks of a candidate share one program."""
 
 COMPILER_OPTIONS: dict[str, dict[str, bool | str]] = {"cpu": {"xla_backend_optimization_level": "1"}}
-"""By backend. LLVM's level 1 compiles a fifth faster than its default; the steps take as long."""
+"""By backend. LLVM's level 1 compiles faster than its default, and the steps take as long."""
 
 CHUNK = 4
 """Most steps in one call of the program; enough to hide the dispatch."""
