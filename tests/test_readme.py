@@ -1,5 +1,6 @@
 """The README's commands and code run: shrunk here, as they stand in the slow tests."""
 
+import json
 import os
 import re
 import shlex

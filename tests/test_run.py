@@ -247,8 +247,11 @@ def test_a_run_never_overwrites(base, campaign, tmp_path):
 
 
 @pytest.mark.slow
-def test_ray_finds_the_same(base, campaign, tmp_path):
-    run(campaign, tmp_path / "run", Workers("ray", None, 2))
+def test_ray_finds_the_same(base, text, tmp_path):
+    """In a process of its own: Ray forks, and this one runs jax."""
+    file = campaigns.write(tmp_path / "tiny.yaml", campaigns.tiny(text))
+    done = archsearch("run", file, "--out", tmp_path / "run", "--executor", "ray", "--workers", 2)
+    assert done.returncode == 0, done.stderr
     assert campaigns.outcome(tmp_path / "run") == campaigns.outcome(base)
 
 
