@@ -13,8 +13,9 @@ search: $(STAMP)
 	@out=runs/quickstart; n=2; while [ -e $$out ]; do out=runs/quickstart-$$n; n=$$((n + 1)); done; \
 	$(BIN)/archsearch run examples/quickstart.yaml --out $$out
 
+# Tests run many small programs once: XLA compiles them faster without its optimizations.
 test: $(TEST_STAMP)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # The slow tests too, and those that need PyTorch or a browser.
 test-all: $(ALL_STAMP)
@@ -41,7 +42,9 @@ $(TEST_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group test --group lint
 	@touch $@
 
+# The published models that ours are compared with: PyTorch and transformers, for these tests only.
 $(ALL_STAMP): $(TEST_STAMP)
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group published
 	@touch $@
 
 clean:

@@ -1,179 +1,29 @@
-"""The campaign file: what to search, train, price and keep; every key typed and bounded."""
+"""The campaign file: what to search, train, price and keep."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from genomes import InvalidInput, Scale, SearchSpace, preset, random_genome, reference
-from genomes.architecture import describe
-from hardware_profiles import Dtype
+from archsearch.sections import (
+    BudgetSection,
+    ObjectiveSection,
+    SearchSection,
+    Section,
+    SpaceSection,
+    TaskSection,
+)
+from genomes import InvalidInput, Layout, Operator, Scale, SearchSpace, random_genome, reference, retune
+from genomes.errors import describe
 from proxies.config import TrialConfig
 
-Metric = Literal[
-    "quality",
-    "parameters",
-    "state_bytes",
-    "prefill_flops_per_token",
-    "decode_flops_per_token",
-    "prefill_latency_s",
-    "decode_latency_s",
-    "peak_memory_bytes",
-]
-ON_A_DEVICE = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
-PATH_SETTINGS = ("path", "tokenizer")
-"""Settings of tasks that name files: made absolute, so that workers find them."""
-
-
-class Section(BaseModel):
-    """Base of the sections: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SpaceSection(Section):
-    """What may be built."""
-
-    preset: str = "hybrid"
-    blocks: int | None = Field(
-        default=None, ge=1, le=256, description="blocks of a layout; default: the preset's"
-    )
-    deploys_to: list[str] = Field(default_factory=list, description="runtimes that must load every candidate")
-
-    @field_validator("deploys_to")
-    @classmethod
-    def _none_yet(cls, runtimes: list[str]) -> list[str]:
-        if runtimes:
-            raise ValueError("this version exports to no runtime yet; legal: []")
-        return runtimes
-
-    def space(self) -> SearchSpace:
-        """The search space. Raises `InvalidInput`."""
-        space = preset(self.preset)
-        return space if self.blocks is None else space.with_blocks(self.blocks)
-
-
-class ObjectiveSection(Section):
-    """A named metric, its direction and an optional bound, which rejects before training."""
-
-    metric: Metric
-    direction: Literal["min", "max"] | None = Field(
-        default=None, description="default: max for quality, else min"
-    )
-    device: str | None = None
-    context: int = Field(default=1024, ge=1, le=10_000_000, description="tokens")
-    batch: int = Field(default=1, ge=1, le=65_536)
-    dtype: Dtype = "float32"
-    at_most: float | None = None
-    at_least: float | None = None
-
-    @property
-    def full_name(self) -> str:
-        """Metric and what it depends on, such as `decode_latency_s[this-machine,4096,1,float32]`."""
-        match self.metric:
-            case "quality" | "parameters":
-                return self.metric
-            case "state_bytes":
-                return f"{self.metric}[{self.context},{self.batch},{self.dtype}]"
-            case "prefill_flops_per_token" | "decode_flops_per_token":
-                return f"{self.metric}[{self.context}]"
-            case _:
-                return f"{self.metric}[{self.device},{self.context},{self.batch},{self.dtype}]"
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        if self.metric in ON_A_DEVICE and self.device is None:
-            raise ValueError(
-                f"{self.metric} needs a device, for example this-machine; archsearch devices lists them"
-            )
-        if self.metric not in ON_A_DEVICE and self.device is not None:
-            raise ValueError(f"{self.metric} does not depend on a device; remove device: {self.device}")
-        if self.metric == "quality" and (self.at_most is not None or self.at_least is not None):
-            raise ValueError("quality is known only after training, so it takes no at_most or at_least")
-        if self.metric == "quality" and self.direction == "min":
-            raise ValueError("quality is better when higher; direction: max")
-        return self
-
-
-class TaskSection(Section):
-    """A task, its weight in the quality, and its own settings beside them."""
-
-    task: str
-    weight: float = Field(default=1.0, gt=0)
-    settings: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_settings(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        settings = data.get("settings")
-        if settings is not None and not isinstance(settings, dict):
-            return data
-        settings = dict(settings or {})
-        settings |= {k: v for k, v in data.items() if k not in ("task", "weight", "settings")}
-        for name in PATH_SETTINGS:
-            if isinstance(settings.get(name), str):
-                settings[name] = str(Path(settings[name]).expanduser().absolute())
-        return {k: v for k, v in data.items() if k in ("task", "weight")} | {"settings": settings}
-
-
-class SearchSection(Section):
-    """The genetic algorithm; STAR's proportions by default (arXiv 2411.17800, section 4)."""
-
-    algorithm: Literal["nsga2"] = "nsga2"
-    population: int = Field(default=16, ge=2, le=4096)
-    generations: int = Field(default=18, ge=1, le=10_000, description="the random first one included")
-    elites: int = Field(default=2, ge=0, description="a later generation adds population - elites candidates")
-    crossover_points: int = Field(default=2, ge=1)
-    mutation: float = Field(default=0.1, ge=0, le=1, description="probability that a gene is drawn anew")
-    tournament: int = Field(default=2, ge=1, description="contestants for each parent")
-
-    @model_validator(mode="after")
-    def _something_new(self) -> Self:
-        if self.elites >= self.population:
-            raise ValueError(f"elites {self.elites} leave no room in a population of {self.population}")
-        return self
-
-
-class BudgetSection(Section):
-    """How each candidate is trained."""
-
-    length: int = Field(default=64, ge=2, le=1_048_576, description="tokens of a sequence")
-    batch: int = Field(default=16, ge=1, le=65_536, description="sequences of a step")
-    rungs: list[int] = Field(default=[60, 180], min_length=1, description="training steps of each rung")
-    promote: float = Field(
-        default=1 / 3, gt=0, le=1, description="share of a generation that reaches the next rung"
-    )
-    learning_rates: list[float] = Field(default=[1e-3, 3e-3], min_length=1)
-    warmup_steps: int | None = Field(default=None, ge=0, description="default: a tenth of the first rung")
-    decay_fraction: float = Field(default=0.2, gt=0, lt=1)
-    weight_decay: float = Field(default=0.1, ge=0)
-    evaluation_batches: int = Field(default=8, ge=1, le=100_000)
-    seeds: int = Field(default=1, ge=1, le=100, description="replicates of each trial; scores are averaged")
-    threads: int = Field(default=1, ge=1, le=1024, description="CPU threads of a worker")
-    platform: Literal["cpu", "gpu", "cuda", "rocm", "tpu"] = "cpu"
-    timeout_s: float | None = Field(
-        default=None, gt=0, description="a candidate that trains longer has failed"
-    )
-
-    @field_validator("rungs")
-    @classmethod
-    def _rise(cls, rungs: list[int]) -> list[int]:
-        if any(b <= a for a, b in pairwise(rungs)) or rungs[0] < 2:
-            raise ValueError("rungs are numbers of steps, from 2, each larger than the one before")
-        return rungs
-
-    @field_validator("learning_rates")
-    @classmethod
-    def _rates(cls, rates: list[float]) -> list[float]:
-        if len(set(rates)) != len(rates) or not all(0 < rate <= 1 for rate in rates):
-            raise ValueError("learning rates lie above 0, at most 1, and differ")
-        return rates
+PARAMETERS_TOLERANCE = 0.01
+"""How far from `space.parameters` a candidate may be, as a share."""
+_BUDGET_TRIES = 20
 
 
 class Campaign(Section):
@@ -207,23 +57,64 @@ class Campaign(Section):
             )
         return self
 
+    @cached_property
+    def search_space(self) -> SearchSpace:
+        """What is searched. Raises `InvalidInput`."""
+        return self.space.space(self.target)
+
     def check(self) -> None:
         """Everything that needs more than the file: space, scales, references, tasks and their data.
 
         Raises `InvalidInput` naming the key.
         """
-        space = _keyed("space", self.space.space)
-        _keyed("space", lambda: random_genome(space, np.random.default_rng(0)))
+        space = _keyed("space", lambda: self.search_space)
+        for blocks in {space.fewest, space.blocks}:
+            fixed = space.with_blocks(blocks, blocks)
+            _keyed("space", lambda fixed=fixed: random_genome(fixed, np.random.default_rng(0)))
+        _keyed("space.parameters", lambda: self._check_budget(space))
         for key, scale in (("proxy", self.proxy), ("target", self.target)):
             _keyed(f"space at the {key} scale", lambda scale=scale: space.check_scale(scale))
             for i, name in enumerate(self.references):
-                layout = _keyed(f"references.{i}", lambda name=name: reference(name).layout(space.blocks))
+                layout = _keyed(f"references.{i}", lambda name=name: self.reference(name))
                 _keyed(
                     f"references.{i} at the {key} scale", lambda layout=layout, scale=scale: layout.at(scale)
                 )
         for i, _ in enumerate(self.tasks):
             config = _keyed("budget", lambda i=i: self.trial_config(i, 0, self.budget.learning_rates[0]))
             _keyed(f"tasks.{i}", config.make_task)
+
+    def _check_budget(self, space: SearchSpace) -> None:
+        """Raise `InvalidInput` where not one of several random candidates can have `space.parameters`."""
+        rng = np.random.default_rng(0)
+        for attempt in range(1, _BUDGET_TRIES + 1):
+            try:
+                self.at_budget(space.decode(random_genome(space, rng)))
+                return
+            except InvalidInput:
+                if attempt == _BUDGET_TRIES:
+                    raise
+
+    def blocks(self) -> dict[str, Operator]:
+        """Each block that candidates and references may have, at the proxy scale, by where it comes from."""
+        found = {
+            f"class {each.name} ({variant})": variant.at(self.proxy)
+            for each in self.search_space.classes
+            for variant in each.variants
+        }
+        for name in self.references:
+            for index, block in enumerate(self.reference(name)):
+                found.setdefault(f"references: {name}: block {index} ({block.alone})", block.at(self.proxy))
+        return found
+
+    def at_budget(self, layout: Layout) -> Layout:
+        """The layout as it is judged: with `space.parameters` at the target. Raises `InvalidInput`."""
+        if self.space.parameters is None:
+            return layout
+        return retune(layout, self.target, self.space.parameters, PARAMETERS_TOLERANCE)
+
+    def reference(self, name: str) -> Layout:
+        """A reference as it is judged. Raises `InvalidInput`."""
+        return self.at_budget(reference(name).layout(self.search_space.depth))
 
     def task_name(self, index: int) -> str:
         """A name for each task that no other has: numbered where a task is used twice."""

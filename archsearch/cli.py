@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from archsearch import show
+from archsearch import show, show_spaces
 from archsearch.results import Results
 from genomes import InvalidInput
 
@@ -205,7 +205,21 @@ def devices(name: Annotated[str | None, typer.Argument()] = None) -> None:
 @app.command()
 def spaces(preset: Annotated[str | None, typer.Argument()] = None) -> None:
     """List the search spaces, or show one: size, classes, rules, references."""
-    show.spaces(preset, out_console)
+    show_spaces.spaces(preset, out_console)
+
+
+@app.command()
+def operators(
+    operator: Annotated[str | None, typer.Argument(help="A name; to check, an .arch.json file too.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Run the conformance suite.")] = False,
+) -> None:
+    """List the operators, show one, or check that they do what every operator must."""
+    from archsearch import show_operators
+
+    if not check:
+        show_operators.operators(operator, out_console)
+    elif not show_operators.conformance(operator, out_console):
+        raise typer.Exit(1)
 
 
 @app.command()

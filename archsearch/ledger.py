@@ -10,6 +10,7 @@ from typing import Any
 
 from archsearch.campaign import Campaign
 from archsearch.journal import Event
+from archsearch.results import Offspring
 from proxies.config import best_index
 
 Signals = dict[str, float]
@@ -62,7 +63,7 @@ class Ledger:
     job_seconds: list[tuple[int, float]] = field(default_factory=list)
     """Rung and duration of each job."""
     startup_seconds: float = 0.0
-    redrawn: int = 0
+    offspring: Offspring = field(default_factory=Offspring)
     cached: int = 0
     sessions: list[list[float]] = field(default_factory=list)
     """Begin and last sign of each session, and its number of workers."""
@@ -84,7 +85,7 @@ class Ledger:
             case "job":
                 self._apply_job(event)
             case "generation":
-                self.redrawn = event["redrawn"]
+                self.offspring = _offspring(event)
                 self.cached = event["cached"]
             case "finished":
                 self.finished = True
@@ -185,3 +186,10 @@ class Ledger:
     def worker_seconds(self) -> float:
         """Wall time of all workers of all sessions."""
         return sum((last - first) * workers for first, last, workers in self.sessions)
+
+
+def _offspring(event: Event) -> Offspring:
+    """Of a `generation` event; older ones hold only the number of genes redrawn."""
+    if "offspring" in event:
+        return Offspring(**event["offspring"])
+    return Offspring(redrawn={"unknown": event["redrawn"]} if event["redrawn"] else {})

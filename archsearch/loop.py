@@ -6,7 +6,7 @@ the start with everything already known served from the ledger.
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
 
@@ -17,18 +17,20 @@ from archsearch.evaluation import Evaluator
 from archsearch.journal import Journal
 from archsearch.ledger import CandidateRecord, Ledger
 from archsearch.objectives import Pricing
+from archsearch.results import Offspring
 from archsearch.search import Fitness, Individual, children, survivors
 from archsearch.summary import candidate, objective_values
 from genomes import (
     Genome,
+    InvalidInput,
     Layout,
     Repaired,
     accounting,
     genome_text,
     parse_genome,
     random_genome,
-    reference,
 )
+from genomes.genome import CAUSES, Cause
 from proxies.trial_files import publish
 
 ATTEMPTS_PER_CANDIDATE = 200
@@ -51,9 +53,9 @@ class Loop:
         self.directory, self.ledger, self.journal = directory, ledger, journal
         self.pricing, self.evaluator = pricing, evaluator
         self.campaign = ledger.campaign
-        self.space = self.campaign.space.space()
+        self.space = self.campaign.search_space
         self.last_rung = len(self.campaign.budget.rungs) - 1
-        self.redrawn = 0
+        self.offspring = Offspring()
         # What this pass has seen and reached: on a resumed run the ledger already knows the future.
         self._seen: set[str] = set()
         self._touched: set[str] = set()
@@ -88,7 +90,7 @@ class Loop:
 
     def _close_generation(self, generation: int) -> None:
         event = self.journal.write(
-            "generation", index=generation, redrawn=self.redrawn, cached=self.evaluator.cached
+            "generation", index=generation, offspring=asdict(self.offspring), cached=self.evaluator.cached
         )
         self.ledger.apply(event)
         for fingerprint in self._touched:
@@ -97,20 +99,21 @@ class Loop:
         self._touched.clear()
 
     def _references(self) -> list[CandidateRecord]:
-        layouts = [(name, reference(name).layout(self.space.blocks)) for name in self.campaign.references]
+        layouts = [(name, self.campaign.reference(name)) for name in self.campaign.references]
         return [self._admit(layout, "reference", name, None, -1) for name, layout in layouts]
 
     def _random(self, rng: np.random.Generator) -> Iterator[Repaired]:
         while True:
-            yield Repaired(random_genome(self.space, rng), 0)
+            yield Repaired(random_genome(self.space, rng), {})
 
     def _fill(self, genomes: Iterator[Repaired], wanted: int, generation: int) -> list[CandidateRecord]:
         """The first `wanted` new candidates that no bound rejects; fewer where the space has no more."""
         admitted: list[CandidateRecord] = []
         for genome, redrawn in islice(genomes, ATTEMPTS_PER_CANDIDATE * wanted):
-            self.redrawn += redrawn
-            layout = self.space.decode(genome)
-            if self._fingerprint(layout) in self._seen:
+            layout = self._layout(genome)
+            if generation > 0:
+                self._count(redrawn, unfit=layout is None)
+            if layout is None or self._fingerprint(layout) in self._seen:
                 continue
             record = self._admit(layout, "searched", "", genome, generation)
             if record.rejected is not None:
@@ -120,6 +123,29 @@ class Loop:
                 if len(admitted) == wanted:
                     break
         return admitted
+
+    def _layout(self, genome: Genome) -> Layout | None:
+        """What a legal genome means; None where no scale or parameter budget can hold it."""
+        try:
+            layout = self.campaign.at_budget(self.space.decode(genome))
+            self._fingerprint(layout)
+        except InvalidInput:
+            return None
+        return layout
+
+    def _count(self, redrawn: Mapping[Cause, int], unfit: bool) -> None:
+        """Write down what became of a child."""
+        so_far = self.offspring
+        self.offspring = Offspring(
+            made=so_far.made + 1,
+            invalid=so_far.invalid + bool(redrawn),
+            unfit=so_far.unfit + unfit,
+            redrawn={
+                cause: so_far.redrawn.get(cause, 0) + redrawn.get(cause, 0)
+                for cause in CAUSES
+                if cause in so_far.redrawn or cause in redrawn
+            },
+        )
 
     def _fingerprint(self, layout: Layout) -> str:
         """16 hex digits of a candidate: its proxy and its target."""
@@ -149,7 +175,7 @@ class Loop:
             proxy=proxy.fingerprint,
             name=name,
             origin=origin,
-            genome=genome and genome_text(genome),
+            genome=genome and genome_text(genome, self.space.genes_per_block),
             pattern=str(layout),
             kinds=[block.operator.kind for block in layout],
             generation=generation,

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from archsearch.campaign import ON_A_DEVICE, Campaign, ObjectiveSection
+from archsearch.campaign import Campaign
 from archsearch.results import Direction, Objective
+from archsearch.sections import ON_A_DEVICE, ObjectiveSection
 from genomes import Architecture, InvalidInput, accounting
 from hardware_profiles import Device, Estimate, Workload, predict
 from hardware_profiles.workload import BYTES_PER_ELEMENT

@@ -86,6 +86,25 @@ class HypervolumePoint:
 
 
 @dataclass(frozen=True)
+class Offspring:
+    """What variation made, and what of it was illegal."""
+
+    made: int = 0
+    """Children, repeated ones included; random genomes are not counted."""
+    invalid: int = 0
+    """Those that had to be repaired."""
+    unfit: int = 0
+    """Those left out: no scale or parameter budget can hold them."""
+    redrawn: dict[str, int] = field(default_factory=dict)
+    """Genes that repair drew anew, by cause: range, length, sharing, rule; `unknown` in old journals."""
+
+    @property
+    def invalid_share(self) -> float:
+        """Share of the children that had to be repaired."""
+        return self.invalid / self.made if self.made else 0.0
+
+
+@dataclass(frozen=True)
 class Results:
     """Everything a run has to show."""
 
@@ -109,8 +128,7 @@ class Results:
     """Seconds of all workers by phase: training, compilation, evaluation, start-up, other, idle."""
     cached: int
     """Trials that were asked for again and taken from the record."""
-    redrawn_genes: int
-    """Genes that repair had to draw anew."""
+    offspring: Offspring
     seconds: float
     """Wall time of the run, resumed parts included."""
     finished: bool

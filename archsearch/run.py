@@ -15,10 +15,11 @@ from archsearch.executors import WorkerSettings, make_executor
 from archsearch.journal import FORMAT, VERSION, Journal
 from archsearch.loop import Loop
 from archsearch.objectives import Pricing
+from archsearch.operators import refuse_broken
 from archsearch.report import write_report
 from archsearch.results import Results
 from archsearch.summary import reference_point
-from genomes import InvalidInput, reference
+from genomes import InvalidInput
 from hardware_profiles import Device
 
 ExecutorName = Literal["ray", "local"]
@@ -66,6 +67,7 @@ def run(
             f"or go on with it by archsearch resume {directory.path}"
         )
     campaign.check()
+    refuse_broken(campaign.blocks(), campaign.proxy.width)
     devices = _devices(campaign, say)
     _price_references(campaign, devices)
     directory.create(campaign, devices)
@@ -160,7 +162,7 @@ def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:
 
 def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
     """Find out before the run whether every objective can be priced."""
-    layout = reference(campaign.references[0]).layout(campaign.space.space().blocks)
+    layout = campaign.reference(campaign.references[0])
     Pricing.of(campaign, devices).costs(layout.at(campaign.target))
 
 
@@ -169,9 +171,8 @@ def _reference_point(loaded: LoadedRun) -> dict[str, float]:
     if loaded.ledger.reference_point is not None:
         return loaded.ledger.reference_point
     campaign = loaded.campaign
-    blocks = campaign.space.space().blocks
     costs: list[dict[str, Any]] = []
     for name in campaign.references:
-        priced = loaded.pricing.costs(reference(name).layout(blocks).at(campaign.target))
+        priced = loaded.pricing.costs(campaign.reference(name).at(campaign.target))
         costs.append({key: {"value": cost.value} for key, cost in priced.items()})
     return reference_point(loaded.pricing.objectives, costs)

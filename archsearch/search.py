@@ -12,8 +12,8 @@ import numpy as np
 from deap import base, tools
 from deap.tools import emo
 
-from archsearch.campaign import SearchSection
-from genomes import Genome, Repaired, SearchSpace, crossover, mutate, repair
+from archsearch.sections import SearchSection
+from genomes import Genome, Repaired, SearchSpace, crossover, homologous, mutate, repair, restructure
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
@@ -55,8 +55,13 @@ def tournament(population: Sequence[Individual], size: int, rng: np.random.Gener
 def children(
     parents: Sequence[Individual], space: SearchSpace, search: SearchSection, rng: np.random.Generator
 ) -> Iterator[Repaired]:
-    """Children of tournament winners, without end: crossed, mutated, repaired."""
+    """Children of tournament winners, without end: crossed, mutated, restructured, repaired.
+
+    Parents of one length are crossed at the same places, others where their classes align.
+    """
     while True:
         first, second = (tournament(parents, search.tournament, rng).genome for _ in range(2))
-        for child in crossover(first, second, search.crossover_points, rng):
-            yield repair(mutate(child, space, search.mutation, rng), space, rng)
+        cross = crossover if len(first) == len(second) else homologous
+        for child in cross(first, second, space, search.crossover_points, rng):
+            mutated = mutate(child, space, search.mutation, rng)
+            yield repair(restructure(mutated, space, search.structural, rng), space, rng)

@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from archsearch.devices import THIS_MACHINE, resolve_device
 from archsearch.progress import duration
 from archsearch.results import Results
 from genomes import (
-    PRESETS,
     REFERENCES,
     Architecture,
     InvalidInput,
@@ -21,7 +21,6 @@ from genomes import (
     load_architecture,
     model,
     model_names,
-    preset,
     reference,
 )
 from hardware_profiles import Prediction, device, device_names
@@ -53,14 +52,18 @@ def settings(pairs: list[str]) -> dict[str, Any]:
 def status(found: dict[str, Any], console: Console) -> None:
     """Where a run stands."""
     shares = ", ".join(f"{phase} {share:.0%}" for phase, share in found["worker_time"].items())
-    table = _table(f"{found['name']}: {'finished' if found['finished'] else 'not finished'}", "", "")
+    table = new_table(f"{found['name']}: {'finished' if found['finished'] else 'not finished'}", "", "")
     for key in ("evaluated", "failed", "rejected", "cached", "in_flight"):
         table.add_row(key.replace("_", " "), str(found[key]))
     table.add_row("front", f"{len(found['front'])}: {' '.join(found['front'])}")
     table.add_row("hypervolume", f"{found['hypervolume']:.4f}")
     table.add_row("wall time", duration(found["seconds"]))
     table.add_row("worker time", shares)
-    table.add_row("genes redrawn by repair", str(found["redrawn_genes"]))
+    made, redrawn = found["offspring"], found["offspring"]["redrawn"]
+    table.add_row("offspring", f"{made['made']}, {made['invalid_share']:.0%} invalid before repair")
+    if redrawn:
+        causes = ", ".join(f"{cause} {genes}" for cause, genes in redrawn.items())
+        table.add_row("genes redrawn by repair", causes)
     console.print(table)
     for damage in found["damaged_journal_lines"]:
         console.print(f"journal: {damage}", highlight=False, markup=False)
@@ -68,7 +71,7 @@ def status(found: dict[str, Any], console: Console) -> None:
 
 def winners(results: Results, console: Console) -> None:
     """The front."""
-    table = _table(f"{results.name}: front of {len(results.front)}", "id", "name", "pattern")
+    table = new_table(f"{results.name}: front of {len(results.front)}", "id", "name", "pattern")
     for o in results.objectives:
         table.add_column(f"{o.name} ({o.direction})", justify="right", overflow="fold")
     for identifier in results.front:
@@ -83,7 +86,7 @@ def prediction(found: Prediction, console: Console) -> None:
     title = (
         f"{found.device} ({found.calibration}), context {found.context}, batch {found.batch}, {found.dtype}"
     )
-    table = _table(title, "", "value", "low", "high")
+    table = new_table(title, "", "value", "low", "high")
     for name in ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes"):
         estimate = getattr(found, name)
         table.add_row(name, *(f"{v:.4g}" for v in (estimate.value, estimate.low, estimate.high)))
@@ -95,7 +98,7 @@ def prediction(found: Prediction, console: Console) -> None:
 
 def pairs(found: dict[str, Any], console: Console) -> None:
     """Names and values."""
-    table = _table("", "", "")
+    table = new_table("", "", "")
     for key, value in found.items():
         text = json.dumps(value) if isinstance(value, dict | list) else str(value)
         table.add_row(key, text)
@@ -109,7 +112,7 @@ def devices(name: str | None, console: Console, say: Say) -> None:
             resolve_device(name, progress=say).to_yaml(), highlight=False, markup=False, soft_wrap=True
         )
         return
-    table = _table("devices", "name", "kind", "calibration", "dtypes", "GB/s", "memory GB")
+    table = new_table("devices", "name", "kind", "calibration", "dtypes", "GB/s", "memory GB")
     for known in device_names():
         d = device(known)
         bandwidth, memory = d.dram_bandwidth_bytes_per_s, d.memory_bytes
@@ -125,38 +128,14 @@ def devices(name: str | None, console: Console, say: Say) -> None:
     console.print(table)
 
 
-def spaces(name: str | None, console: Console) -> None:
-    """All search spaces, or one in full."""
-    if name is None:
-        table = _table("search spaces", "preset", "blocks", "genomes", "about")
-        for space in PRESETS.values():
-            table.add_row(space.name, str(space.blocks), f"{space.size:.2e}", space.description)
-        console.print(table)
-        return
-    space = preset(name)
-    console.print(space.description, highlight=False, markup=False)
-    console.print(f"{space.blocks} blocks, {space.size:,} genomes", highlight=False)
-    table = _table("classes", "digit", "class", "weight", "variants (digits from 1)")
-    for digit, block_class in enumerate(space.classes, 1):
-        variants = "  ".join(str(variant) for variant in block_class.variants)
-        table.add_row(str(digit), block_class.name, f"{block_class.weight:g}", variants)
-    console.print(table)
-    for rule in space.rules:
-        most = "" if rule.at_most is None else f", at most {rule.at_most}"
-        console.print(
-            f"rule: at least {rule.at_least}{most} blocks of {' or '.join(rule.kinds)}", highlight=False
-        )
-    console.print(f"references: {', '.join(space.references)}", highlight=False)
-
-
 def architectures(name: str | None, console: Console) -> None:
     """Reference layouts and published models, or one of them."""
     if name is None:
-        table = _table("reference layouts", "name", "motif", "source")
+        table = new_table("reference layouts", "name", "motif", "source")
         for known in REFERENCES.values():
-            table.add_row(known.name, known.motif, known.source)
+            table.add_row(known.name, escape(known.motif), known.source)
         console.print(table)
-        table = _table("published models", "name", "parameters", "blocks", "width")
+        table = new_table("published models", "name", "parameters", "blocks", "width")
         for known_model in model_names():
             a = model(known_model)
             table.add_row(known_model, f"{accounting.parameters(a):,}", str(len(a.blocks)), str(a.width))
@@ -171,7 +150,8 @@ def architectures(name: str | None, console: Console) -> None:
         raise InvalidInput(f"unknown architecture {name!r}; known: {legal}")
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
+    """An empty table; its columns fold, but the first."""
     table = Table(title=title or None, title_justify="left", show_header=any(columns))
     for index, column in enumerate(columns):
         # Names stay whole, so that they can be copied and searched for.

@@ -1,5 +1,6 @@
 """`status`: where a run stands."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ def status(path: Path | str) -> dict[str, Any]:
 
     `evaluated` counts candidates, references included; `cached` counts trials taken from the record;
     `worker_time` gives each phase's share of the workers' time, `worker_seconds` the seconds. `in_flight`
-    counts candidates admitted and not yet judged. Raises `InvalidInput` where `path` is no run.
+    counts candidates admitted and not yet judged. `offspring` counts the children that variation made, those
+    that were invalid before repair, those left out, and the genes redrawn by cause. Raises `InvalidInput`
+    where `path` is no run.
     """
     loaded = load_run(path)
     results = loaded.results()
@@ -33,6 +36,9 @@ def status(path: Path | str) -> dict[str, Any]:
             for phase, seconds in results.worker_time.items()
         },
         "worker_seconds": {phase: round(seconds, 1) for phase, seconds in results.worker_time.items()},
-        "redrawn_genes": results.redrawn_genes,
+        "offspring": {
+            **asdict(results.offspring),
+            "invalid_share": round(results.offspring.invalid_share, 4),
+        },
         "damaged_journal_lines": [str(damage) for damage in loaded.damages],
     }

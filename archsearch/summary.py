@@ -215,7 +215,7 @@ def results(
         history=history(ledger, objectives, point) if point is not None else (),
         worker_time=worker_time(ledger),
         cached=ledger.cached,
-        redrawn_genes=ledger.redrawn,
+        offspring=ledger.offspring,
         seconds=ledger.wall_seconds(),
         finished=ledger.finished,
         devices=devices,

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from archsearch.campaign import BudgetSection
+from archsearch.operators import blocks_of, refuse_broken
+from archsearch.sections import BudgetSection
 from genomes import Architecture, InvalidInput
-from genomes.architecture import describe
+from genomes.errors import describe
 from proxies.config import TrialConfig, best_index
 
 
@@ -35,6 +36,7 @@ def train(
 
     if out is not None and out.exists():
         raise InvalidInput(f"{out} exists; give --out a new folder")
+    refuse_broken(blocks_of(architecture), architecture.width)
     results = []
     for rate in learning_rates or BudgetSection().learning_rates:
         try:

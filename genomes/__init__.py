@@ -6,15 +6,34 @@ jax.
 
 from genomes import accounting
 from genomes.architecture import Architecture, load_architecture, read_architecture
+from genomes.budget import retune
+from genomes.deployable import deployable
+from genomes.deployment import RUNTIMES, DeploysTo, Runtime, loaded_as
 from genomes.errors import InvalidInput
+from genomes.genome import Genome, IllegalGenome, genome_text, parse_genome
 from genomes.layout import Block, Layout, parse_layout
 from genomes.operators import (
+    KDA,
+    MLA,
+    MLP,
     RGLRU,
+    S4D,
+    S5,
+    S6,
     Attention,
+    Difference,
+    GatedDeltaNet,
     GatedLinearAttention,
+    GeGLU,
+    Hyena,
+    HyenaX,
+    HyenaY,
+    LinearAttention,
     Mamba2,
+    MoE,
     Operator,
     Setting,
+    Share,
     ShortConv,
     Skip,
     SwiGLU,
@@ -22,37 +41,84 @@ from genomes.operators import (
 )
 from genomes.presets import PRESETS, preset
 from genomes.references import REFERENCES, Reference, model, model_names, reference
+from genomes.rules import Alternate, Count, Positions, Rule, Uniform
 from genomes.scale import Scale
-from genomes.space import BlockClass, Genome, Rule, SearchSpace, genome_text, parse_genome
-from genomes.variation import Repaired, crossover, mutate, random_genome, repair
+from genomes.space import BlockClass, Recurrence, SearchSpace, Sharing, block_class
+from genomes.star import LIV_CLASSES
+from genomes.variation import (
+    Repaired,
+    crossover,
+    delete,
+    duplicate,
+    homologous,
+    insert,
+    mutate,
+    random_genome,
+    repair,
+    restructure,
+    swap,
+)
 
 __all__ = [
+    "KDA",
+    "LIV_CLASSES",
+    "MLA",
+    "MLP",
     "PRESETS",
     "REFERENCES",
     "RGLRU",
+    "RUNTIMES",
+    "S4D",
+    "S5",
+    "S6",
+    "Alternate",
     "Architecture",
     "Attention",
     "Block",
     "BlockClass",
+    "Count",
+    "DeploysTo",
+    "Difference",
+    "GatedDeltaNet",
     "GatedLinearAttention",
+    "GeGLU",
     "Genome",
+    "Hyena",
+    "HyenaX",
+    "HyenaY",
+    "IllegalGenome",
     "InvalidInput",
     "Layout",
+    "LinearAttention",
     "Mamba2",
+    "MoE",
     "Operator",
+    "Positions",
+    "Recurrence",
     "Reference",
     "Repaired",
     "Rule",
+    "Runtime",
     "Scale",
     "SearchSpace",
     "Setting",
+    "Share",
+    "Sharing",
     "ShortConv",
     "Skip",
     "SwiGLU",
+    "Uniform",
     "accounting",
+    "block_class",
     "crossover",
+    "delete",
+    "deployable",
+    "duplicate",
     "genome_text",
+    "homologous",
+    "insert",
     "load_architecture",
+    "loaded_as",
     "model",
     "model_names",
     "mutate",
@@ -64,4 +130,7 @@ __all__ = [
     "read_architecture",
     "reference",
     "repair",
+    "restructure",
+    "retune",
+    "swap",
 ]

@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
-from genomes.errors import InvalidInput
-from genomes.operators import Operator, operator_class
+from genomes.errors import InvalidInput, describe
+from genomes.operators import Operator, Share, read_operator
+from genomes.sharing import check_shares
 
 FORMAT = "archsearch/architecture"
 VERSION = 1
@@ -31,6 +31,10 @@ class Architecture(BaseModel):
     vocab_size: int = Field(ge=2, le=4_194_304)
     tied_embeddings: bool = True
     norm_eps: float = Field(default=1e-5, gt=0, lt=1)
+    embedding_scale: float = Field(default=1.0, gt=0, description="factor on the embedded tokens")
+    residual_scale: float = Field(default=1.0, gt=0, description="factor on what a block adds")
+    logit_scale: float = Field(default=1.0, gt=0, description="factor on the logits")
+    logit_softcap: float | None = Field(default=None, gt=0, description="logits become c tanh(logits / c)")
     blocks: tuple[SerializeAsAny[Operator], ...]
 
     @model_validator(mode="after")
@@ -42,20 +46,19 @@ class Architecture(BaseModel):
                 block.check(self.width)
             except InvalidInput as error:
                 raise InvalidInput(f"blocks[{index}] ({block.name}): {error}") from None
+        check_shares(
+            alike=[block.alone for block in self.blocks],
+            shares=[block.shares for block in self.blocks],
+            shareable=[block.shareable for block in self.blocks],
+            names=[block.name for block in self.blocks],
+        )
         return self
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of the architecture file, every field written."""
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": self.name,
-            "width": self.width,
-            "vocab_size": self.vocab_size,
-            "tied_embeddings": self.tied_embeddings,
-            "norm_eps": self.norm_eps,
-            "blocks": [{"op": block.name, **block.model_dump()} for block in self.blocks],
-        }
+        head = self.model_dump(exclude={"blocks"})
+        blocks = [block.to_dict() for block in self.blocks]
+        return {"format": FORMAT, "version": VERSION, **head, "blocks": blocks}
 
     def to_json(self) -> str:
         """The text of the architecture file: one block a line."""
@@ -71,10 +74,9 @@ class Architecture(BaseModel):
         So are fields at their default: a field that a later version adds changes no fingerprint.
         """
         body = self.model_dump(exclude={"name", "vocab_size", "blocks"}, exclude_defaults=True)
+        kept = [index for index, block in enumerate(self.blocks) if block.kind != "skip"]
         body["blocks"] = [
-            {"op": block.name, **block.model_dump(exclude_defaults=True)}
-            for block in self.blocks
-            if block.kind != "skip"
+            _renumbered(self.blocks[index], kept).to_dict(exclude_defaults=True) for index in kept
         ]
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -107,7 +109,7 @@ def read_architecture(data: object, source: str = "architecture") -> Architectur
     if not isinstance(blocks, list):
         raise InvalidInput(f"{source}: blocks = {blocks!r}; expected a list of operators")
     fields["blocks"] = tuple(
-        _read_block(block, width, f"{source}: blocks[{i}]") for i, block in enumerate(blocks)
+        read_operator(block, width, f"{source}: blocks[{i}]") for i, block in enumerate(blocks)
     )
     try:
         return Architecture.model_validate(fields)
@@ -135,41 +137,9 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _read_block(block: object, width: int, where: str) -> Operator:
-    if not isinstance(block, dict) or not isinstance(block.get("op"), str):
-        raise InvalidInput(f'{where} = {block!r}; expected an object with "op" and the operator\'s fields')
-    fields = dict(block)
-    name = fields.pop("op")
-    try:
-        operator = operator_class(name)
-    except InvalidInput as error:
-        raise InvalidInput(f"{where}: {error}") from None
-    try:
-        return operator.model_validate(operator.complete(fields, width))
-    except ValidationError as error:
-        raise InvalidInput(f"{where} ({name}): {describe(error, operator.model_fields)}") from None
-    except InvalidInput as error:
-        raise InvalidInput(f"{where} ({name}): {error}") from None
-
-
-def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
-    """A pydantic error as `field = value: what is legal`, one clause a field.
-
-    `known` are the legal fields, listed where one is missing or unknown.
-    """
-    clauses = []
-    legal = f" (fields: {', '.join(known) or 'none'})" if known != () else ""
-    for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:]
-        match item["type"]:
-            case "missing":
-                clauses.append(f"{field} is missing{legal}")
-            case "extra_forbidden":
-                clauses.append(f"unknown field {field!r} = {item['input']!r}{legal}")
-            case "value_error" if not field:
-                clauses.append(message)
-            case _:
-                clauses.append(f"{field} = {item['input']!r}: {message}")
-    return "; ".join(clauses)
+def _renumbered(block: Operator, kept: list[int]) -> Operator:
+    """The block with its donors counted among `kept`."""
+    if not block.shares:
+        return block
+    shares = tuple(Share(what=share.what, donor=kept.index(share.donor)) for share in block.shares)
+    return block.model_copy(update={"shares": shares})

@@ -1,4 +1,8 @@
-"""The one exception for what a user wrote and cannot be used."""
+"""The one exception for what a user wrote and cannot be used, and the words for it."""
+
+from collections.abc import Iterable
+
+from pydantic import ValidationError
 
 
 class InvalidInput(ValueError):
@@ -7,3 +11,26 @@ class InvalidInput(ValueError):
     The message names what was read (file, key or block), the value found, what is legal and, where it
     helps, what to do. The command line prints it and exits with code 2.
     """
+
+
+def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
+    """A pydantic error as `field = value: what is legal`, one clause a field.
+
+    `known` are the legal fields, listed where one is missing or unknown.
+    """
+    clauses = []
+    legal = f" (fields: {', '.join(known) or 'none'})" if known != () else ""
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        match item["type"]:
+            case "missing":
+                clauses.append(f"{field} is missing{legal}")
+            case "extra_forbidden":
+                clauses.append(f"unknown field {field!r} = {item['input']!r}{legal}")
+            case "value_error" if not field:
+                clauses.append(message)
+            case _:
+                clauses.append(f"{field} = {item['input']!r}: {message}")
+    return "; ".join(clauses)

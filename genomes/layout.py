@@ -3,53 +3,90 @@
 Text form: blocks separated by spaces, each `operator` or `operator(value, name=value, ...)`, for example
 `short_conv(3) swiglu(4) attention(kv=1/4) swiglu(4)`. Numbers are whole, decimal or fractions; flags are
 `yes` or `no`; `none` where a setting may be absent. What is left out takes the operator's default.
+
+`attention(cache=@2)` shares its cache with block 2, counted from 0; so do `weights=`, `keys=` and `values=`.
+`attention-attention` is the difference of two mixers; what it shares is written on the first.
+`2x[attention swiglu(4)]` is read as the group twice, the second time with the weights of the first.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
+from typing import get_args
 
 from pydantic import ValidationError
 
-from genomes.architecture import Architecture, describe
-from genomes.errors import InvalidInput
-from genomes.operators import Operator, Value, operator_class
-from genomes.scale import Scale
+from genomes.architecture import Architecture
+from genomes.errors import InvalidInput, describe
+from genomes.layout_text import Closing, Mixer, Opening, read_donor, read_value, show_value, tokens
+from genomes.operators import Difference, Operator, Share, Value, What, operator_class
+from genomes.scale import MAX_BLOCKS, Scale
+from genomes.sharing import check_shares, place_shares
 
-_BLOCK = re.compile(r"\s*(?P<name>[A-Za-z_][\w-]*)\s*(?:\((?P<arguments>[^()]*)\))?")
-_NUMBER = re.compile(r"[+-]?(\d+(/\d+)?|\d*\.\d+)", re.ASCII)
-_WORDS: dict[str, Value] = {"yes": True, "no": False, "none": None}
+_SHAREABLE: tuple[What, ...] = get_args(What)
+_NOMINAL = Scale(width=1024, head_dim=64)
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a layout: an operator's name and all its settings, in the operator's order."""
+    """One block of a layout: an operator's name and all its settings, in the operator's order.
+
+    `minus` is the second mixer of a difference. `shares` name blocks of the same layout, in the order
+    weights, cache, keys, values.
+    """
 
     op: str
     settings: tuple[tuple[str, Value], ...] = ()
+    minus: "Block | None" = None
+    shares: tuple[Share, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.minus is not None:
+            for op in (self.op, self.minus.op):
+                if (kind := operator_class(op).kind) in ("memoryless", "skip"):
+                    raise InvalidInput(f"{self}: a difference takes two mixers; {op} is of kind {kind}")
+            if self.minus.minus is not None:
+                raise InvalidInput(f"{self}: a difference takes two mixers, none of them one")
+            if self.minus.shares:
+                raise InvalidInput(f"{self}: a difference shares as a whole; write it on the first mixer")
+        ordered = sorted(self.shares, key=lambda share: _SHAREABLE.index(share.what))
+        object.__setattr__(self, "shares", tuple(ordered))
 
     @classmethod
     def of(cls, op: str, given: Mapping[str, Value]) -> "Block":
         """A block with defaults filled in. Raises `InvalidInput` on unknown or illegal settings."""
-        known = operator_class(op).settings
+        operator = operator_class(op)
+        if operator is Difference:
+            operator.at(_NOMINAL, given)  # says how to write one
+        known = operator.settings
         for name, value in given.items():
             if name not in known:
                 legal = ", ".join(known) or "none"
                 raise InvalidInput(f"{op} has no setting {name!r}; its settings: {legal}")
             if not known[name].admits(value):
-                raise InvalidInput(f"{op}: {name} = {_show(value)} is not legal; legal: {known[name].legal}")
+                raise InvalidInput(
+                    f"{op}: {name} = {show_value(value)} is not legal; legal: {known[name].legal}"
+                )
         return cls(op, tuple((name, given.get(name, setting.default)) for name, setting in known.items()))
 
     @property
     def operator(self) -> type[Operator]:
-        """The operator's value class."""
+        """The operator's value class; of a difference, that of its first mixer."""
         return operator_class(self.op)
 
+    @property
+    def alone(self) -> "Block":
+        """The block without its shares."""
+        return replace(self, shares=()) if self.shares else self
+
     def at(self, scale: Scale) -> Operator:
-        """The block's operator at a scale."""
+        """The block's operator at a scale, without its shares: `Layout.at` places them."""
         try:
             operator = self.operator.at(scale, dict(self.settings))
+            if self.minus is not None:
+                minus = self.minus.operator.at(scale, dict(self.minus.settings))
+                operator = Difference(plus=operator, minus=minus)
             operator.check(scale.width)
         except (InvalidInput, ValidationError) as error:
             reason = describe(error) if isinstance(error, ValidationError) else error
@@ -62,21 +99,30 @@ class Block:
         arguments = []
         for index, (name, value) in enumerate(self.settings):
             if index == 0 and self.operator.positional:
-                arguments.append(_show(value))
+                arguments.append(show_value(value))
             elif value != self.operator.settings[name].default:
-                arguments.append(f"{name}={_show(value)}")
-        return f"{self.op}({','.join(arguments)})" if arguments else self.op
+                arguments.append(f"{name}={show_value(value)}")
+        arguments += [f"{share.what}=@{share.donor}" for share in self.shares]
+        mixer = f"{self.op}({','.join(arguments)})" if arguments else self.op
+        return mixer if self.minus is None else f"{mixer}-{self.minus}"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """An ordered list of blocks."""
+    """An ordered list of blocks. Raises `InvalidInput` where a block shares what it cannot."""
 
     blocks: tuple[Block, ...]
 
     def __post_init__(self) -> None:
         if not self.blocks:
             raise InvalidInput("the layout is empty; write blocks like short_conv(3) swiglu(4)")
+        if any(block.shares for block in self.blocks):
+            check_shares(
+                alike=[block.alone for block in self.blocks],
+                shares=[block.shares for block in self.blocks],
+                shareable=[_shareable(block) if block.shares else () for block in self.blocks],
+                names=[str(block) for block in self.blocks],
+            )
 
     def __str__(self) -> str:
         return " ".join(str(block) for block in self.blocks)
@@ -90,74 +136,138 @@ class Layout:
     def at(self, scale: Scale, name: str = "") -> Architecture:
         """The architecture of this layout at a scale.
 
-        Blocks are stretched or stacked to `scale.blocks`, then skips are dropped, so layouts that differ
-        only in where they skip are one architecture. Raises `InvalidInput` where no block is left or the
-        ratios give no whole sizes.
+        Blocks are stretched or stacked to `scale.blocks` (see `Scale.indices`). This keeps the order of the
+        blocks, what share of the depth each has (to the nearest block), ratios of width and head size, flags,
+        and lengths in tokens: kernels and windows are the same at every scale. Sharing stays within its copy:
+        a block's copy c shares with copy c of its donor, or with the last one where it has fewer, so a whole
+        multiple of blocks keeps the proportion that is shared. Where fewer blocks are asked and a donor is
+        left out, the first that shared with it is the owner.
+
+        Then skips are dropped, so layouts that differ only in where they skip are one architecture. Raises
+        `InvalidInput` where no block is left, fewer blocks leave out a whole kind of them, or the ratios
+        give no whole sizes.
         """
-        sized = {block: block.at(scale) for block in dict.fromkeys(self.blocks)}
-        count = scale.blocks or len(self)
-        stack = (sized[self.blocks[scale.index(i, len(self))]] for i in range(count))
-        blocks = tuple(block for block in stack if block.kind != "skip")
-        if not blocks:
+        sized = {block: block.at(scale) for block in dict.fromkeys(block.alone for block in self.blocks)}
+        self._check_kinds(scale)
+        kept = [i for i in scale.indices(len(self)) if self.blocks[i].operator.kind != "skip"]
+        if not kept:
             raise InvalidInput(f"{self}: every block is a skip; at least one must not be")
+        placed = place_shares([block.shares for block in self.blocks], kept)
+        blocks = tuple(
+            sized[self.blocks[i].alone].model_copy(update={"shares": shares})
+            for i, shares in zip(kept, placed, strict=True)
+        )
         return Architecture(
             name=name or str(self), width=scale.width, vocab_size=scale.vocab_size, blocks=blocks
         )
+
+    def _check_kinds(self, scale: Scale) -> None:
+        """Raise `InvalidInput` where too few blocks leave out all of one kind."""
+
+        def missing(blocks: int) -> list[str]:
+            indices = scale.model_copy(update={"blocks": blocks}).indices(len(self))
+            kinds = {self.blocks[i].operator.kind for i in indices} | {"skip"}
+            return sorted({block.operator.kind for block in self.blocks} - kinds)
+
+        if scale.blocks and scale.blocks < len(self) and (lost := missing(scale.blocks)):
+            enough = next(n for n in range(scale.blocks + 1, len(self) + 1) if not missing(n))
+            raise InvalidInput(
+                f"{self}: {scale.repeat} to {scale.blocks} blocks leaves out every block of kind "
+                f"{', '.join(lost)}; it needs {enough} blocks"
+            )
+
+
+@cache
+def _shareable(block: Block) -> Collection[str]:
+    """What blocks like this can share; it does not depend on the scale, so ratios are left at defaults."""
+
+    def nominal(mixer: Block) -> Block:
+        settings = mixer.operator.settings
+        given = {k: settings[k].default if isinstance(v, Fraction) else v for k, v in mixer.settings}
+        return Block.of(mixer.op, given)
+
+    minus = None if block.minus is None else nominal(block.minus)
+    return replace(nominal(block), minus=minus).at(_NOMINAL).shareable
+
+
+def repeated(blocks: Sequence[Block], group: Sequence[Block], times: int) -> tuple[Block, ...]:
+    """`blocks`, then `group` that many times, each later pass with the weights of the first.
+
+    Shared indices count from the start of `blocks`, as for the first pass. A later pass shares caches, keys
+    and values within itself, or with `blocks`. Universal Transformer, arXiv 1807.03819, over a group;
+    block-wise sharing of MobileLLM, arXiv 2402.14905, section 3.4, where the group is a layer.
+    """
+    if not group:
+        raise InvalidInput("a group without blocks; write one like 2x[attention swiglu(4)]")
+    most = max(1, MAX_BLOCKS // len(group))
+    if not 1 <= times <= most:
+        raise InvalidInput(f"{len(group)} blocks {times} times; legal: 1 to {most} times")
+    start = len(blocks)
+
+    def again(block: Block, first: int, offset: int) -> Block:
+        if block.operator.kind == "skip":
+            return block
+        donors = {share.what: share.donor + offset * (share.donor >= start) for share in block.shares}
+        donors["weights"] = next((s.donor for s in block.shares if s.what == "weights"), first)
+        return replace(block, shares=tuple(Share(what=what, donor=donors[what]) for what in donors))
+
+    passes = list(group)
+    for turn in range(1, times):
+        passes += [again(block, start + i, turn * len(group)) for i, block in enumerate(group)]
+    return (*blocks, *passes)
 
 
 def parse_layout(text: str) -> Layout:
     """Read the text form. Raises `InvalidInput` with the block's index and what is legal."""
     blocks: list[Block] = []
-    position = 0
-    text = text.rstrip()
-    while position < len(text):
-        match = _BLOCK.match(text, position)
-        where = f"layout block {len(blocks)}"
-        if match is None or not _ends_block(text, match.end()):
-            raise InvalidInput(
-                f"{where}: cannot read {text[position : position + 40].strip()!r}; "
-                "write blocks like short_conv(3) or attention(kv=1/4)"
-            )
-        try:
-            blocks.append(_parse_block(match["name"], match["arguments"]))
-        except InvalidInput as error:
-            raise InvalidInput(f"{where}: {error}") from None
-        position = match.end()
+    group: tuple[int, int] | None = None  # how often, and the index of its first block
+    try:
+        for token in tokens(text):
+            match token:
+                case Opening(times):
+                    if group is not None:
+                        raise InvalidInput(f"{times}x[ inside a group; groups do not nest")
+                    group = times, len(blocks)
+                case Closing():
+                    if group is None:
+                        raise InvalidInput("] closes no group; write one like 2x[attention swiglu(4)]")
+                    times, first = group
+                    blocks, members = blocks[:first], blocks[first:]
+                    blocks = list(repeated(blocks, members, times))
+                    group = None
+                case plus, *minus:
+                    block = _block(plus)
+                    blocks.append(replace(block, minus=_block(minus[0])) if minus else block)
+        if group is not None:
+            raise InvalidInput(f"the bracket of {group[0]}x[ is not closed")
+    except InvalidInput as error:
+        raise InvalidInput(f"layout block {len(blocks)}: {error}") from None
     return Layout(tuple(blocks))
 
 
-def _ends_block(text: str, position: int) -> bool:
-    return position == len(text) or text[position].isspace() or text[position - 1].isspace()
-
-
-def _parse_block(name: str, arguments: str | None) -> Block:
-    operator = operator_class(name)
+def _block(mixer: Mixer) -> Block:
+    operator = operator_class(mixer.name)
     given: dict[str, Value] = {}
-    for index, argument in enumerate((arguments or "").split(",") if (arguments or "").strip() else []):
-        key, equals, value = (part.strip() for part in argument.partition("="))
-        if not equals:
+    shares: dict[str, Share] = {}
+    for index, (key, text) in enumerate(mixer.arguments):
+        if key is None:
             if index != 0 or not operator.positional:
-                raise InvalidInput(f"{name}: write {argument.strip()!r} as name=value")
-            key, value = next(iter(operator.settings)), key
-        if key in given:
-            raise InvalidInput(f"{name}: {key} is given twice")
-        given[key] = _read(name, key, value)
-    return Block.of(name, given)
+                raise InvalidInput(f"{mixer.name}: write {text!r} as name=value")
+            key = next(iter(operator.settings))
+        if key in given or key in shares:
+            raise InvalidInput(f"{mixer.name}: {key} is given twice")
+        try:
+            if text.startswith("@") or (key in _SHAREABLE and key not in operator.settings):
+                shares[key] = _share(key, text)
+            else:
+                given[key] = read_value(text)
+        except InvalidInput as error:
+            raise InvalidInput(f"{mixer.name}: {key} = {error}") from None
+    return replace(Block.of(mixer.name, given), shares=tuple(shares.values()))
 
 
-def _read(op: str, key: str, text: str) -> Value:
-    if text in _WORDS:
-        return _WORDS[text]
-    try:
-        if _NUMBER.fullmatch(text):
-            return Fraction(text)
-    except (ValueError, ZeroDivisionError):  # too many digits, or a zero below the line
-        pass
-    raise InvalidInput(f"{op}: {key} = {text!r} is not a number, a fraction like 1/4, yes, no or none")
-
-
-def _show(value: Value) -> str:
-    for word, meaning in _WORDS.items():
-        if value is meaning:
-            return word
-    return str(value)
+def _share(key: str, text: str) -> Share:
+    for what in _SHAREABLE:
+        if key == what:
+            return Share(what=what, donor=read_donor(text))
+    raise InvalidInput(f"{text!r} is for what blocks can share: {', '.join(_SHAREABLE)}")

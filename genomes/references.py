@@ -5,12 +5,12 @@ with every size of the released configuration, exact to their parameter count.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from genomes.architecture import Architecture, read_architecture
 from genomes.errors import InvalidInput
-from genomes.layout import Layout, parse_layout
+from genomes.layout import Block, Layout, parse_layout
 
 _MODELS = files("genomes") / "models"
 
@@ -24,10 +24,17 @@ class Reference:
     source: str
 
     def layout(self, blocks: int) -> Layout:
-        """The motif cycled to `blocks` blocks; whole where fewer are asked, so it stays what it is."""
+        """The motif cycled to `blocks` blocks, each copy sharing within itself; whole where fewer are asked,
+        so it stays what it is."""
         motif = parse_layout(self.motif).blocks
-        count = max(blocks, len(motif))
-        return Layout(tuple(motif[i % len(motif)] for i in range(count)))
+        count, length = max(blocks, len(motif)), len(motif)
+        return Layout(tuple(_later(motif[i % length], i // length * length) for i in range(count)))
+
+
+def _later(block: Block, by: int) -> Block:
+    """The block in a copy of its layout that stands `by` blocks later."""
+    shares = tuple(share.model_copy(update={"donor": share.donor + by}) for share in block.shares)
+    return replace(block, shares=shares)
 
 
 _ALL = (
@@ -44,9 +51,28 @@ _ALL = (
     ),
     Reference("qwen3", "attention(kv=1/2,qk_norm=yes) swiglu(3)", "Qwen3 0.6B and 1.7B (arXiv 2505.09388)"),
     Reference(
+        "mobilellm",
+        "2x[attention(kv=1/4) swiglu(8/3)]",
+        "MobileLLM-LS: each layer runs twice with the same weights (arXiv 2402.14905, section 3.4); the "
+        "key/value ratio of its 1B model, where the smaller ones have a third, so that 4 heads divide",
+    ),
+    Reference(
         "lfm2",
         "short_conv(3) swiglu(4) short_conv(3) swiglu(4) attention(kv=1/4,qk_norm=yes) swiglu(4)",
         "LFM2 1.2B: two gated short convolutions to one grouped-query attention (arXiv 2511.23404)",
+    ),
+    Reference(
+        "hyena-edge",
+        "hyena_y(7) swiglu(8/3) hyena_y(7) swiglu(8/3) attention(kv=1/4) swiglu(8/3)",
+        "Hyena Edge: Hyena-Y in place of two thirds of the grouped-query attention of a Transformer++ "
+        "(Liquid AI, 'Convolutional multi-hybrids for edge devices', 2025, found with STAR, arXiv "
+        "2411.17800); the lengths and ratios are not published, these are ours",
+    ),
+    Reference(
+        "striped-hyena",
+        "hyena swiglu(7/2) attention(kv=1/4) swiglu(7/2)",
+        "StripedHyena-7B: Hyena and grouped-query attention in turn (Together AI, 2023; configuration in "
+        "github.com/togethercomputer/stripedhyena); Hyena with the implicit filter of arXiv 2302.10866",
     ),
     Reference(
         "mamba2-hybrid",
@@ -55,15 +81,43 @@ _ALL = (
         "2406.07887); a quarter of the mixers is attention, more than published, so that 8 blocks hold one",
     ),
     Reference(
+        "nemotron-h",
+        " ".join(
+            {"M": "mamba2", "*": "attention(kv=1/4,rope=no)", "-": "mlp(21/4,relu2=yes)"}[letter]
+            for letter in "M-M-M-M*-M-M-"
+        ),
+        "Nemotron-H 8B: 24 Mamba-2, 4 attention and 24 squared-ReLU layers of one mixer each (arXiv "
+        "2504.03624); a quarter of its 52 layers, with their proportions, in its order around an attention",
+    ),
+    Reference(
         "griffin",
-        "rg_lru swiglu(3) rg_lru swiglu(3) attention(kv=1/4,window=32) swiglu(3)",
-        "Griffin: two recurrent blocks to one local attention (arXiv 2402.19427); its window of 1024 is "
-        "shortened to 32 so that it is local at proxy lengths too, its single key/value head made a ratio",
+        "rg_lru geglu(3) rg_lru geglu(3) attention(kv=1/4,window=32,rotary=1/2) geglu(3)",
+        "Griffin: two recurrent blocks to one local attention (arXiv 2402.19427), positions on half of each "
+        "head as in RecurrentGemma (2404.07839); its window of 1024 is shortened to 32 so that it is local "
+        "at proxy lengths too, its single key/value head made a ratio",
     ),
     Reference(
         "gla",
         "gated_linear_attention swiglu(8/3)",
         "Gated linear attention without softmax attention (arXiv 2312.06635)",
+    ),
+    Reference(
+        "qwen3-next",
+        "gated_deltanet(expand=2,key=1/2) moe(5/4,shared=1/4) "
+        "gated_deltanet(expand=2,key=1/2) moe(5/4,shared=1/4) "
+        "gated_deltanet(expand=2,key=1/2) moe(5/4,shared=1/4) "
+        "attention(kv=1/4,qk_norm=yes,rotary=1/4,gated=yes) moe(5/4,shared=1/4)",
+        "Qwen3-Next 80B-A3B: three gated DeltaNets (arXiv 2412.06464) to one gated attention (arXiv "
+        "2505.06708; its configuration in transformers); 8 experts of which 2 work stand for its 512 and 10, "
+        "five times as wide, and 1/4 of the key/value heads for 1/8",
+    ),
+    Reference(
+        "kimi-linear",
+        "kda moe(7/4,shared=1/2) kda moe(7/4,shared=1/2) kda moe(7/4,shared=1/2) mla(rope=0) "
+        "moe(7/4,shared=1/2)",
+        "Kimi Linear 48B-A3B: three Kimi delta attentions to one latent attention without positions (arXiv "
+        "2510.26692; its configuration in transformers); 8 experts of which 2 work stand for its 256 and 8, "
+        "wider, so that about as much of them works; the latent vector is a quarter of the width",
     ),
 )
 

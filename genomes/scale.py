@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Repeat = Literal["stretch", "stack"]
 
+MAX_BLOCKS = 4096
+
 
 class Scale(BaseModel):
     """Width, depth, head size and vocabulary; a campaign has a proxy scale and a target scale."""
@@ -15,7 +17,7 @@ class Scale(BaseModel):
     width: int = Field(ge=8, le=65536, description="width D of the residual stream")
     head_dim: int = Field(ge=2, le=1024, description="size of an attention head; divides the width")
     blocks: int | None = Field(
-        default=None, ge=1, le=4096, description="number of blocks; by default the layout's own"
+        default=None, ge=1, le=MAX_BLOCKS, description="number of blocks; by default the layout's own"
     )
     vocab_size: int = Field(default=256, ge=2, le=4_194_304)
     repeat: Repeat = Field(
@@ -35,13 +37,13 @@ class Scale(BaseModel):
         """Heads that fill the width."""
         return self.width // self.head_dim
 
-    def index(self, position: int, length: int) -> int:
-        """Which of `length` layout blocks stands at block `position`.
+    def indices(self, length: int) -> list[int]:
+        """Which of `length` layout blocks stands at each block.
 
         Stretching takes the nearest index, so a block is repeated in place `blocks / length` times where
         that is whole; stacking cycles, and the last copy is cut where it does not divide.
         """
         blocks = self.blocks or length
         if self.repeat == "stack":
-            return position % length
-        return (2 * position + 1) * length // (2 * blocks)
+            return [position % length for position in range(blocks)]
+        return [(2 * position + 1) * length // (2 * blocks) for position in range(blocks)]

@@ -1,25 +1,24 @@
 """Search spaces: an alphabet of block classes, and the integers that spell layouts with it.
 
-A genome is a tuple of integers, two a block as digits from 1: the class in the alphabet, then the variant
-within the class. Its text form joins the digits of a block and separates blocks by `-`: `11-62-31-61`
-(with dots inside a block where a number has two digits, `1.12`).
+A block is spelt by its class in the alphabet, then its variant where any class has several, then, where the
+space has sharing, by the four genes of `genomes.sharing_genes`. With one variant a class and sharing these
+are the five integers of STAR (arXiv 2411.17800, section 3).
 """
 
-import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
 from genomes.errors import InvalidInput
-from genomes.layout import Block, Layout, parse_layout
-from genomes.operators import Kind
-from genomes.scale import Scale
-
-Genome = tuple[int, ...]
-GENES_PER_BLOCK = 2
-_DIGITS = re.compile(r"[0-9]{1,9}")
+from genomes.genome import Cause, Genome, IllegalGenome, joined, units
+from genomes.layout import Block, Layout, parse_layout, repeated
+from genomes.operators import Share
+from genomes.rules import Rule
+from genomes.scale import MAX_BLOCKS, Scale
+from genomes.sharing_genes import GENES, STRATEGIES, legal_strategies, read_shares, write_shares
 
 
 class BlockClass(NamedTuple):
@@ -31,67 +30,129 @@ class BlockClass(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How many blocks of some kinds a layout must have."""
+class Sharing:
+    """Blocks may share weights and features, in up to `groups` groups of each."""
 
-    kinds: tuple[Kind, ...]
-    at_least: int = 0
-    at_most: int | None = None
+    groups: int
 
-    def broken_by(self, layout: Layout) -> str | None:
-        """What is wrong with the layout, in words, or None."""
-        count = sum(block.operator.kind in self.kinds for block in layout)
-        kinds = " or ".join(self.kinds)
-        if count < self.at_least:
-            return f"{count} {kinds} blocks; at least {self.at_least} are needed"
-        if self.at_most is not None and count > self.at_most:
-            return f"{count} {kinds} blocks; at most {self.at_most} are allowed"
-        return None
+
+@dataclass(frozen=True)
+class Recurrence:
+    """Each run of `group` blocks is repeated `times` in place, later passes with the weights of the first.
+
+    A group of one layer is the block-wise sharing of MobileLLM (arXiv 2402.14905, section 3.4); a group of
+    all blocks is a Universal Transformer (arXiv 1807.03819). A last run that is shorter is repeated too.
+    """
+
+    group: int
+    times: int
+
+    def place(self, index: int) -> int:
+        """Where a block's first pass stands in the layout."""
+        return index + index // self.group * self.group * (self.times - 1)
+
+    def extend(self, blocks: Sequence[Block]) -> tuple[Block, ...]:
+        """The blocks with their repetitions."""
+        done: tuple[Block, ...] = ()
+        for start in range(0, len(blocks), self.group):
+            run = [_moved(block, map(self.place, _donors(block))) for block in blocks[start:][: self.group]]
+            done = repeated(done, run, self.times)
+        return done
+
+    def first_passes(self, blocks: Sequence[Block]) -> tuple[Block, ...]:
+        """The blocks without their repetitions. Raises `InvalidInput` where they are not such."""
+        places = [self.place(index) for index in range(-(-len(blocks) // self.times))]
+        if len(blocks) % self.times or not all(d in places for p in places for d in _donors(blocks[p])):
+            raise InvalidInput(f"not {self.times} passes of every {self.group} blocks")
+        return tuple(_moved(blocks[p], map(places.index, _donors(blocks[p]))) for p in places)
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What may be searched: classes, number of blocks, rules."""
+    """What may be searched: classes, number of blocks, rules, sharing."""
 
     name: str
     description: str
     classes: tuple[BlockClass, ...]
     blocks: int
+    """Most blocks that a genome may have, repetitions left out."""
+    min_blocks: int | None = None
+    """Fewest blocks; by default `blocks`."""
     rules: tuple[Rule, ...] = ()
+    """What the blocks of a genome must meet, repetitions left out."""
     references: tuple[str, ...] = ()
     """Reference layouts that this space was made to contain or beat."""
+    sharing: Sharing | None = None
+    recurrence: Recurrence | None = None
 
     def __post_init__(self) -> None:
-        if self.blocks < 1:
-            raise InvalidInput(f"space {self.name}: blocks = {self.blocks}; at least 1 is needed")
+        try:
+            self._check()
+        except InvalidInput as error:
+            raise InvalidInput(f"space {self.name}: {error}") from None
+
+    def _check(self) -> None:
+        if not 1 <= self.blocks <= MAX_BLOCKS:
+            raise InvalidInput(f"blocks = {self.blocks}; at least 1 is needed, at most {MAX_BLOCKS}")
+        if not 1 <= self.fewest <= self.blocks:
+            raise InvalidInput(f"min_blocks = {self.min_blocks}; legal: 1 to blocks = {self.blocks}")
         if not self.classes or not all(c.variants for c in self.classes):
-            raise InvalidInput(f"space {self.name}: every class needs at least one variant")
+            raise InvalidInput("every class needs at least one variant")
         weights = [c.weight for c in self.classes]
         if not (all(0 <= weight < inf for weight in weights) and sum(weights) > 0):
+            raise InvalidInput(f"weights = {weights}; each must be 0 or more, and one above 0")
+        if self.sharing is not None and self.sharing.groups < 1:
+            raise InvalidInput(f"sharing.groups = {self.sharing.groups}; at least 1 is needed")
+        if self.recurrence is not None and (
+            min(self.recurrence.group, self.recurrence.times) < 1
+            or self.blocks * self.recurrence.times > MAX_BLOCKS
+        ):
             raise InvalidInput(
-                f"space {self.name}: weights = {weights}; each must be 0 or more, and one above 0"
+                f"{self.recurrence} of {self.blocks} blocks; group and times are 1 or more, and at most "
+                f"{MAX_BLOCKS} blocks come out"
             )
         for rule in self.rules:
-            if rule.at_most is not None and rule.at_most < rule.at_least:
-                raise InvalidInput(
-                    f"space {self.name}: a rule needs at least {rule.at_least} and allows at most "
-                    f"{rule.at_most} {' or '.join(rule.kinds)} blocks"
-                )
-            if rule.at_least > self.blocks:
-                raise InvalidInput(
-                    f"space {self.name}: blocks = {self.blocks}, but a rule needs at least "
-                    f"{rule.at_least} {' or '.join(rule.kinds)} blocks"
-                )
+            rule.check(self.fewest)
 
-    def with_blocks(self, blocks: int) -> "SearchSpace":
-        """The same space at another number of blocks."""
-        return replace(self, blocks=blocks)
+    @property
+    def fewest(self) -> int:
+        """Fewest blocks that a genome may have."""
+        return self.blocks if self.min_blocks is None else self.min_blocks
+
+    @property
+    def depth(self) -> int:
+        """Most blocks that a layout may have, repetitions included."""
+        return self.blocks * (self.recurrence.times if self.recurrence else 1)
+
+    def with_blocks(self, blocks: int, min_blocks: int | None = None) -> "SearchSpace":
+        """The same space at another number of blocks; `min_blocks` by default as before, where it fits."""
+        if min_blocks is None and self.min_blocks is not None:
+            min_blocks = min(self.min_blocks, blocks)
+        return replace(self, blocks=blocks, min_blocks=min_blocks)
+
+    @cached_property
+    def gene_names(self) -> tuple[str, ...]:
+        """What the genes of a block mean, in order."""
+        variant = ("variant",) if any(len(c.variants) > 1 for c in self.classes) else ()
+        return ("class", *variant, *(GENES if self.sharing else ()))
+
+    @property
+    def genes_per_block(self) -> int:
+        """Class, variant where any class has several, and four for sharing."""
+        return len(self.gene_names)
+
+    @property
+    def own_genes(self) -> int:
+        """Those of a block that are not about sharing: class and variant."""
+        return self.genes_per_block - (len(GENES) if self.sharing else 0)
 
     @cached_property
     def size(self) -> int:
-        """Number of genomes, before rules and repeated meanings."""
-        variants: int = sum(len(c.variants) for c in self.classes)
-        return int(variants**self.blocks)
+        """Number of genomes, before rules, what operators can share and repeated meanings."""
+        groups = self.sharing.groups if self.sharing else 0
+        sharing = groups**2 * len(STRATEGIES[0]) * len(STRATEGIES[1]) if self.sharing else 1
+        unit = sharing * sum(len(c.variants) for c in self.classes)
+        return sum(int(unit**length) for length in range(self.fewest, self.blocks + 1))
 
     def check_scale(self, scale: Scale) -> None:
         """Raise `InvalidInput` naming each variant that has no whole sizes at a scale."""
@@ -105,92 +166,125 @@ class SearchSpace:
         if problems:
             raise InvalidInput(f"space {self.name}: {'; '.join(problems)}")
 
+    def units(self, genome: Genome) -> list[Genome]:
+        """The genes of each block."""
+        return units(genome, self.genes_per_block)
+
+    def legal(self, unit: Genome, gene: int) -> Sequence[int]:
+        """The legal values of a gene, given that those before it are legal."""
+        match self.gene_names[gene]:
+            case "class":
+                return range(1, len(self.classes) + 1)
+            case "variant":
+                return range(1, len(self.classes[unit[0] - 1].variants) + 1)
+            case "weights strategy":
+                return legal_strategies(self.block(unit), 0)
+            case "feature strategy":
+                return legal_strategies(self.block(unit), 1)
+            case _:
+                return range(1, self.sharing.groups + 1) if self.sharing else range(0)
+
+    def block(self, unit: Genome) -> Block:
+        """The block that legal genes spell, what it shares left out."""
+        variant = unit[1] if self.own_genes > 1 else 1
+        return self.classes[unit[0] - 1].variants[variant - 1]
+
     def decode(self, genome: Genome) -> Layout:
         """The layout that a genome spells.
 
-        Raises `InvalidInput` naming block, gene, value and what is legal.
+        Raises `IllegalGenome`, an `InvalidInput`, naming block, gene, value and what is legal.
         """
-        if len(genome) != GENES_PER_BLOCK * self.blocks:
-            raise InvalidInput(
-                f"a genome of space {self.name} has {GENES_PER_BLOCK * self.blocks} integers "
-                f"({GENES_PER_BLOCK} for each of {self.blocks} blocks); found {len(genome)}"
+        spelt = self.units(genome)
+        self._check_length(len(genome))
+        for index, unit in enumerate(spelt):
+            self._check_unit(index, unit)
+        blocks = tuple(self.block(unit) for unit in spelt)
+        for rule in self.rules:
+            if problem := rule.broken_by(Layout(blocks)):
+                raise IllegalGenome(f"space {self.name}: {problem}", "rule")
+        if self.sharing is not None:
+            own = self.own_genes
+            try:
+                blocks = read_shares(blocks, [unit[own:] for unit in spelt])
+            except IllegalGenome as problem:
+                raise IllegalGenome(str(problem), "sharing", problem.block, own + problem.gene) from None
+        return Layout(blocks if self.recurrence is None else self.recurrence.extend(blocks))
+
+    def _check_length(self, genes: int) -> None:
+        count, rest = divmod(genes, self.genes_per_block)
+        if rest or not self.fewest <= count <= self.blocks:
+            fewest = f"{self.fewest} to " if self.fewest < self.blocks else ""
+            least = f"{self.genes_per_block * self.fewest} to " if self.fewest < self.blocks else ""
+            message = (
+                f"a genome of space {self.name} has {least}{self.genes_per_block * self.blocks} integers "
+                f"({self.genes_per_block} for each of {fewest}{self.blocks} blocks); found {genes}"
             )
-        blocks = []
-        for index, (letter, variant) in enumerate(units(genome)):
-            if not 1 <= letter <= len(self.classes):
-                raise InvalidInput(f"block {index}: class {letter}; legal: 1 to {len(self.classes)}")
-            block_class = self.classes[letter - 1]
-            if not 1 <= variant <= len(block_class.variants):
-                raise InvalidInput(
-                    f"block {index}: variant {variant} of class {letter} ({block_class.name}); "
-                    f"legal: 1 to {len(block_class.variants)}"
+            raise InvalidInput(message) if rest else IllegalGenome(message, "length")
+
+    def _check_unit(self, index: int, unit: Genome) -> None:
+        for gene, (name, value) in enumerate(zip(self.gene_names, unit, strict=True)):
+            legal = self.legal(unit, gene)
+            if value not in legal:
+                of = f" of class {unit[0]} ({self.classes[unit[0] - 1].name})" if gene else ""
+                numbers = (
+                    f"{legal[0]} to {legal[-1]}" if isinstance(legal, range) else ", ".join(map(str, legal))
                 )
-            blocks.append(block_class.variants[variant - 1])
-        layout = Layout(tuple(blocks))
-        self._check_rules(layout)
-        return layout
+                strategies = STRATEGIES[name.startswith("feature")] if name.endswith("strategy") else ()
+                cause: Cause = "sharing" if 1 <= value <= len(strategies) else "range"
+                raise IllegalGenome(
+                    f"block {index}: {name} {value}{of}; legal: {numbers}", cause, index, gene
+                )
 
     def encode(self, layout: Layout) -> Genome:
         """The genome that spells a layout, so `decode` gives the layout back.
 
-        Raises `InvalidInput` naming a block outside the alphabet, a wrong length or a broken rule.
+        Raises `InvalidInput` naming a block outside the alphabet, a wrong length, sharing that the space does
+        not have, or a broken rule.
         """
-        if len(layout) != self.blocks:
+        where = f"space {self.name}"
+        blocks = layout.blocks
+        try:
+            if self.recurrence is not None:
+                blocks = self.recurrence.first_passes(blocks)
+            shares = write_shares(blocks, self.sharing.groups if self.sharing else 0)
+        except InvalidInput as error:
+            raise InvalidInput(f"{where} does not contain {layout}: {error}") from None
+        if not self.fewest <= len(blocks) <= self.blocks:
+            fewest = f"{self.fewest} to " if self.fewest < self.blocks else ""
             raise InvalidInput(
-                f"a layout of space {self.name} has {self.blocks} blocks; found {len(layout)}: {layout}"
+                f"a layout of {where} has {fewest}{self.blocks} blocks; found {len(blocks)}: {layout}"
             )
         codes = {
-            variant: (letter, number)
+            variant: (letter, number)[: self.own_genes]
             for letter, block_class in enumerate(self.classes, 1)
             for number, variant in enumerate(block_class.variants, 1)
         }
-        genome: list[int] = []
-        for index, block in enumerate(layout):
-            if block not in codes:
+        for index, block in enumerate(blocks):
+            if block.alone not in codes:
                 legal = ", ".join(str(variant) for variant in codes)
-                raise InvalidInput(f"block {index} ({block}) is not in space {self.name}; it has: {legal}")
-            genome += codes[block]
-        self._check_rules(layout)
-        return tuple(genome)
-
-    def _check_rules(self, layout: Layout) -> None:
-        for rule in self.rules:
-            if problem := rule.broken_by(layout):
-                raise InvalidInput(f"space {self.name}: {problem}")
-
-
-def units(genome: Genome) -> list[Genome]:
-    """The genes of each block."""
-    return [genome[i : i + GENES_PER_BLOCK] for i in range(0, len(genome), GENES_PER_BLOCK)]
-
-
-def genome_text(genome: Genome) -> str:
-    """The text form of a genome."""
-
-    def unit_text(unit: Genome) -> str:
-        return ("." if max(unit) > 9 else "").join(map(str, unit))
-
-    return "-".join(unit_text(unit) for unit in units(genome))
-
-
-def parse_genome(text: str) -> Genome:
-    """Read the text form. Raises `InvalidInput` naming the block and what stands there."""
-    genome: list[int] = []
-    for index, unit in enumerate(text.strip().split("-")):
-        digits = unit.split(".") if "." in unit else list(unit)
-        if len(digits) != GENES_PER_BLOCK or not all(_DIGITS.fullmatch(d) for d in digits):
-            raise InvalidInput(
-                f"genome block {index}: {unit!r}; expected {GENES_PER_BLOCK} digits, or numbers with a dot "
-                "between them"
-            )
-        genome += map(int, digits)
-    return tuple(genome)
+                raise InvalidInput(f"block {index} ({block}) is not in {where}; it has: {legal}")
+        genome = joined(
+            (*codes[block.alone], *(four if self.sharing else ()))
+            for block, four in zip(blocks, shares, strict=True)
+        )
+        if self.decode(genome) != layout:
+            raise InvalidInput(f"{where} does not contain {layout}; the nearest: {self.decode(genome)}")
+        return genome
 
 
 def block_class(name: str, *variants: str, weight: float = 1.0) -> BlockClass:
     """A class of the alphabet from the text of its variants."""
     blocks = tuple(block for text in variants for block in parse_layout(text))
-    repeated = [str(block) for block, count in Counter(blocks).items() if count > 1]
-    if repeated:
-        raise InvalidInput(f"class {name}: repeated variants: {', '.join(repeated)}")
+    duplicates = [str(block) for block, count in Counter(blocks).items() if count > 1]
+    if duplicates:
+        raise InvalidInput(f"class {name}: repeated variants: {', '.join(duplicates)}")
     return BlockClass(name, blocks, weight)
+
+
+def _donors(block: Block) -> list[int]:
+    return [share.donor for share in block.shares]
+
+
+def _moved(block: Block, donors: Iterable[int]) -> Block:
+    shares = zip(block.shares, donors, strict=True)
+    return replace(block, shares=tuple(Share(what=share.what, donor=donor) for share, donor in shares))

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from genomes import InvalidInput
-from genomes.architecture import describe
+from genomes.errors import describe
 from hardware_profiles.device import FORMAT, VERSION, Device
 
 _DEVICES = files("hardware_profiles") / "devices"

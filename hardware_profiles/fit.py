@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from genomes import InvalidInput
-from genomes.architecture import describe
+from genomes.errors import describe
 from hardware_profiles.device import Device, Figure, Overhead, Peak, Provenance, Row
 from hardware_profiles.roofline import EXPONENT
 

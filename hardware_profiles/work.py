@@ -4,7 +4,8 @@ A compiler's own counts are no basis: XLA's cost analysis counts the body of a l
 runs. FLOPs, weights and state come from the operators' exact accounting (`genomes.operators`).
 
 Bytes moved in a phase, for each operator:
-- its weights and its norm, once a decode step or a prompt chunk, whatever the batch;
+- its weights (`weight_traffic`: those it shares too, and of a mixture those of the experts that its tokens
+  are expected to choose) and its norm, once a decode step or a prompt chunk;
 - its state: read whole and written (`state_traffic`) for a decoded token; for a chunk, read whole once and
   written once for each of its tokens, at most whole (a recurrence keeps its state on the chip in between);
 - its intermediate results, written and read once, and the element-wise traffic of its norm and its residual
@@ -39,7 +40,7 @@ def decode_work(architecture: Architecture, workload: Workload) -> Iterator[Work
     width, context = architecture.width, workload.context
     for block, count in _blocks(architecture):
         moved = block.state_traffic(width, context) + _activation_traffic(block, width)
-        elements = _weights(block, width) + workload.batch * moved
+        elements = _weights(block, width, workload.batch) + workload.batch * moved
         flops = workload.batch * block.decode_flops(width, context)
         yield Work(flops, workload.bytes_per_element * elements, count)
     yield _embedding(architecture, workload, 1)
@@ -57,7 +58,7 @@ def prefill_work(architecture: Architecture, workload: Workload) -> Iterator[Wor
             state = block.state_elements(width, end)
             written = min(state, tokens * (block.state_traffic(width, end) - state))
             moved = state + written + tokens * _activation_traffic(block, width)
-            elements = _weights(block, width) + workload.batch * moved
+            elements = _weights(block, width, workload.batch * tokens) + workload.batch * moved
             earlier = block.prefill_flops(width, start) if start else 0
             flops = workload.batch * (block.prefill_flops(width, end) - earlier)
             yield Work(flops, workload.bytes_per_element * elements, count)
@@ -89,8 +90,8 @@ def _blocks(architecture: Architecture) -> list[tuple[Operator, int]]:
     return [(b, n) for b, n in Counter(architecture.blocks).items() if b.kind != "skip"]
 
 
-def _weights(block: Operator, width: int) -> int:
-    return block.parameters(width) + norm_parameters(block, width)
+def _weights(block: Operator, width: int, tokens: int) -> int:
+    return block.weight_traffic(width, tokens) + norm_parameters(block, width)
 
 
 def _activation_traffic(block: Operator, width: int) -> int:

@@ -21,9 +21,13 @@ Position = Int[Array, ""] | int
 State = Mapping[str, Array]
 """What an operator keeps between tokens, by name; shapes as `Operator.state`, after a batch axis."""
 
+Features = dict[str, Array]
+"""What an operator computes of each token and other blocks may share, by name; the first axes are `B T`."""
+
 __all__ = [
     "Array",
     "Channels",
+    "Features",
     "Float",
     "Hidden",
     "Int",

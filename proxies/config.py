@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from proxies.schedule import Schedule
 from proxies.tasks import Task, make_task
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Part of a trial's identity: raised whenever the same trial could give another result."""
 
 

@@ -36,7 +36,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genomes import Architecture, InvalidInput, accounting, read_architecture
-from genomes.architecture import describe
+from genomes.errors import describe
 from proxies.axes import Array
 from proxies.model import Model
 

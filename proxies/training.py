@@ -31,6 +31,10 @@ CHUNK = 4
 
 BETA_1, BETA_2, CLIP = 0.9, 0.95, 1.0
 
+LOAD_BALANCE_COEFFICIENT = 0.01
+"""Weight in training of the mean load-balancing loss of the mixtures of experts (arXiv 2101.03961, section
+2.2)."""
+
 
 class State(NamedTuple):
     """Parameters and the optimizer's moments."""
@@ -40,10 +44,15 @@ class State(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Loss (nats a judged token) and accuracy of each batch, before its update."""
+    """Loss (nats a judged token) and accuracy of each batch, before its update.
+
+    `load_balance` is the mean load-balancing loss of the mixtures of experts (1 when balanced, 0 without
+    any); `loss` leaves it out.
+    """
 
     loss: NDArray[np.float32]
     accuracy: NDArray[np.float32]
+    load_balance: NDArray[np.float32]
 
 
 class Proxy(nn.Module):
@@ -85,7 +94,7 @@ class Proxy(nn.Module):
 class Program:
     """A compiled program that makes up to `CHUNK` training steps, and what compiling it took."""
 
-    run: Callable[..., tuple[State, tuple[Array, Array]]]
+    run: Callable[..., tuple[State, tuple[Array, Array, Array]]]
     seconds: float
 
     def steps(self, state: State, batches: list[Batch], rates: NDArray[np.float32]) -> tuple[State, Metrics]:
@@ -94,7 +103,7 @@ class Program:
         The last call is filled up with batches that the program skips, so every number of steps is made by
         the same program, and a training gives the same bits however it is cut into pieces.
         """
-        losses, accuracies = [], []
+        measured = []
         for start in range(0, len(batches), CHUNK):
             part = batches[start : start + CHUNK]
             missing = CHUNK - len(part)
@@ -103,13 +112,12 @@ class Program:
                 for name in ("tokens", "targets", "weights")
             ]
             rate = np.pad(rates[start : start + len(part)], (0, missing))
-            state, (loss, accuracy) = self.run(state, np.arange(CHUNK) < len(part), *arrays, rate)
-            losses.append(np.asarray(loss)[: len(part)])
-            accuracies.append(np.asarray(accuracy)[: len(part)])
-        return state, Metrics(np.concatenate(losses), np.concatenate(accuracies))
+            state, metrics = self.run(state, np.arange(CHUNK) < len(part), *arrays, rate)
+            measured.append([np.asarray(metric)[: len(part)] for metric in metrics])
+        return state, Metrics(*map(np.concatenate, zip(*measured, strict=True)))
 
-    def evaluate(self, state: State, batches: list[Batch]) -> tuple[float, float]:
-        """Mean loss and accuracy a judged token; leaves `state` as it is.
+    def evaluate(self, state: State, batches: list[Batch]) -> tuple[float, float, float]:
+        """Mean loss, accuracy and load-balancing loss a judged token; leaves `state` as it is.
 
         The training program at learning rate 0, on a copy: a second program would take longer to compile
         than it saves on proxies of this size.
@@ -117,8 +125,8 @@ class Program:
         copy = jax.tree.map(jnp.copy, state)
         _, metrics = self.steps(copy, batches, np.zeros(len(batches), np.float32))
         judged = np.array([batch.weights.sum() for batch in batches])
-        loss, accuracy = (float((m * judged).sum() / judged.sum()) for m in metrics)
-        return loss, accuracy
+        loss, accuracy, balance = (float((m * judged).sum() / judged.sum()) for m in metrics)
+        return loss, accuracy, balance
 
 
 def padded_vocabulary(size: int) -> int:
@@ -145,31 +153,36 @@ def program(
     proxy = Proxy(architecture, readout, length)
     optimizer = _optimizer(weight_decay)
 
-    def loss(parameters: Any, tokens: Tokens, targets: Tokens, weights: Array) -> tuple[Array, Array]:
-        logits: Array = proxy.apply({"params": parameters}, tokens)  # type: ignore[assignment]
+    def loss(
+        parameters: Any, tokens: Tokens, targets: Tokens, weights: Array
+    ) -> tuple[Array, tuple[Array, Array, Array]]:
+        logits, sown = proxy.apply({"params": parameters}, tokens, mutable=["losses"])
+        balances = jax.tree.leaves(sown)
+        balance = sum(balances, jnp.float32(0)) / max(len(balances), 1)
         target = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
         judged = jnp.maximum(weights.sum(), 1.0)
         # The target is predicted when nothing is above it: a maximum is far cheaper than an argmax.
         right = (target >= logits.max(-1)) * weights
         losses = (jax.nn.logsumexp(logits, axis=-1) - target) * weights
-        return losses.sum() / judged, right.sum() / judged
+        mean = losses.sum() / judged
+        return mean + LOAD_BALANCE_COEFFICIENT * balance, (mean, right.sum() / judged, balance)
 
-    def step(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array]]:
+    def step(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
         *batch, rate = inputs
-        metrics, gradient = jax.value_and_grad(loss, has_aux=True)(state.parameters, *batch)
+        gradient, metrics = jax.grad(loss, has_aux=True)(state.parameters, *batch)
         updates, moments = optimizer.update(gradient, state.moments, state.parameters)
         parameters = jax.tree.map(lambda p, u: p - rate * u, state.parameters, updates)
         return State(parameters, moments), metrics
 
-    def step_or_skip(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array]]:
+    def step_or_skip(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
         wanted, *rest = inputs
-        nothing = (jnp.float32(0), jnp.float32(0))
-        done: tuple[State, tuple[Array, Array]] = jax.lax.cond(
+        nothing = (jnp.float32(0),) * 3
+        done: tuple[State, tuple[Array, Array, Array]] = jax.lax.cond(
             wanted, step, lambda state, _: (state, nothing), state, tuple(rest)
         )
         return done
 
-    def run(state: State, *inputs: Array) -> tuple[State, tuple[Array, Array]]:
+    def run(state: State, *inputs: Array) -> tuple[State, tuple[Array, Array, Array]]:
         return jax.lax.scan(step_or_skip, state, inputs)
 
     started = time.perf_counter()

@@ -32,8 +32,8 @@ class TrialLog:
         self.lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
 
     def curve(self, first: int, rates: NDArray[np.float32], metrics: "Metrics") -> None:
-        """Rows of the curve: each step's learning rate, training loss and accuracy."""
-        values = zip(rates, metrics.loss, metrics.accuracy, strict=True)
+        """Rows of the curve: each step's learning rate and metrics."""
+        values = zip(rates, *metrics, strict=True)
         self.rows += [(first + i, *(float(v) for v in row)) for i, row in enumerate(values)]
 
     def close(self, result: "TrialResult") -> None:
@@ -44,7 +44,7 @@ class TrialLog:
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "curve.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(("step", "learning_rate", "loss", "accuracy"))
+            writer.writerow(("step", "learning_rate", "loss", "accuracy", "load_balance"))
             writer.writerows(self.rows)
         (self.directory / "log.txt").write_text("\n".join(self.lines) + "\n", encoding="utf-8")
         publish(self.directory / "result.json", result.to_dict())

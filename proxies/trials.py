@@ -48,6 +48,8 @@ class TrialResult:
     loss: float | None = None
     accuracy: float | None = None
     score: float | None = None
+    load_balance: float | None = None
+    """Mean load-balancing loss of the mixtures of experts: 1 when balanced, 0 without any."""
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     resumed_from_step: int = 0
@@ -122,17 +124,18 @@ def run_trial(
         with timed(phases, "training"):
             state, metrics = compiled.steps(state, batches, rates)
         log.curve(start, rates, metrics)
-        if not np.isfinite(metrics.loss).all():
-            step = start + int(np.argmin(np.isfinite(metrics.loss)))
-            return result(f"the loss became {metrics.loss[step - start]} at step {step}")
+        losses = metrics.loss + metrics.load_balance
+        if not np.isfinite(losses).all():
+            step = start + int(np.argmin(np.isfinite(losses)))
+            return result(f"the loss became {losses[step - start]} at step {step}")
 
     with timed(phases, "evaluation"):
         held_out = {
             split: compiled.evaluate(state, _held_out(task, split, config))
             for split in ("validation", "test")
         }
-    loss, accuracy = held_out["test"]
-    validation_loss, validation_accuracy = held_out["validation"]
+    loss, accuracy, load_balance = held_out["test"]
+    validation_loss, validation_accuracy, _ = held_out["validation"]
     if not math.isfinite(loss + validation_loss):
         return result(f"the held-out loss is {loss} (test) and {validation_loss} (validation)")
     if directory is not None and saved is not None:
@@ -142,6 +145,7 @@ def run_trial(
         loss=loss,
         accuracy=accuracy,
         score=task.score(loss, accuracy),
+        load_balance=load_balance,
         validation_loss=validation_loss,
         validation_accuracy=validation_accuracy,
     )

@@ -1,20 +1,20 @@
-"""Hypothesis strategies for operators, architectures and layouts."""
+"""Hypothesis strategies for operators, architectures, layouts and genomes."""
 
 from hypothesis import strategies as st
+from operator_cases import CASES
 
 from genomes import (
     RGLRU,
     Architecture,
     Attention,
-    Block,
     GatedLinearAttention,
-    Layout,
+    Genome,
     Mamba2,
+    SearchSpace,
     Setting,
     ShortConv,
     Skip,
     SwiGLU,
-    operator_table,
 )
 
 small = st.integers(1, 12)
@@ -64,7 +64,7 @@ OPERATORS: dict[str, st.SearchStrategy] = {
     "skip": st.builds(Skip),
 }
 
-operators = st.one_of(*OPERATORS.values())
+operators = st.one_of(*OPERATORS.values(), st.sampled_from(list(CASES.values())))
 
 architectures = st.builds(
     Architecture,
@@ -87,10 +87,28 @@ def legal(setting: Setting) -> st.SearchStrategy:
     return st.none() | values if setting.optional else values
 
 
-blocks = st.sampled_from(sorted(operator_table().items())).flatmap(
-    lambda item: st.fixed_dictionaries(
-        {}, optional={name: legal(setting) for name, setting in item[1].settings.items()}
-    ).map(lambda given: Block.of(item[0], given))
-)
+def genomes_of(space: SearchSpace, beyond: int = 0) -> st.SearchStrategy[Genome]:
+    """Genomes of a space; rules may be broken, and sharing be impossible.
 
-layouts = st.lists(blocks, min_size=1, max_size=8).map(lambda some: Layout(tuple(some)))
+    With `beyond`, genes may be that far out of range, and there may be that many blocks more or less.
+    """
+    most = {"weights strategy": 2, "feature strategy": 4}
+
+    def unit(block: tuple[int, int]) -> st.SearchStrategy[Genome]:
+        letter, number = block
+        genes: dict[str, st.SearchStrategy[int]] = {"class": st.just(letter), "variant": st.just(number)}
+        for name in space.gene_names:
+            if name not in genes:
+                groups = space.sharing.groups if space.sharing else 0
+                genes[name] = st.integers(1 - beyond, most.get(name, groups) + beyond)
+        return st.tuples(*(genes[name] for name in space.gene_names))
+
+    letters = st.integers(1 - beyond, len(space.classes) + beyond)
+    blocks = letters.flatmap(lambda letter: st.tuples(st.just(letter), _numbers(space, letter, beyond)))
+    lengths = {"min_size": max(0, space.fewest - beyond), "max_size": space.blocks + beyond}
+    return st.lists(blocks.flatmap(unit), **lengths).map(lambda units: sum(units, ()))
+
+
+def _numbers(space: SearchSpace, letter: int, beyond: int) -> st.SearchStrategy[int]:
+    known = 1 <= letter <= len(space.classes)
+    return st.integers(1 - beyond, (len(space.classes[letter - 1].variants) if known else 1) + beyond)

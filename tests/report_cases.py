@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from archsearch.results import Candidate, HypervolumePoint, Objective, Results, Trial
+from archsearch.results import Candidate, HypervolumePoint, Objective, Offspring, Results, Trial
 from genomes import Layout, Scale, accounting, genome_text, preset, random_genome, reference
 from hardware_profiles import Workload, device, predict
 
@@ -55,7 +55,8 @@ def build(
         layout = space.decode(genome)
         luck = rng.random()
         rung = -1 if luck < 0.06 else int(luck > 0.55)
-        candidates.append(_judge(layout, "", genome_text(genome), number // 12, rung, objectives, rng))
+        text = genome_text(genome, space.genes_per_block)
+        candidates.append(_judge(layout, "", text, number // 12, rung, objectives, rng))
     candidates = list({c.fingerprint: c for c in candidates}.values())
     front = _front(candidates, objectives)
     trials = [t for c in candidates for t in _trials(c, rng)]
@@ -81,7 +82,7 @@ def build(
             "idle": 14.4,
         },
         cached=17,
-        redrawn_genes=23,
+        offspring=Offspring(made=50, invalid=6, redrawn={"sharing": 4, "rule": 19}),
         seconds=291.4,
         finished=finished,
         devices={
@@ -94,7 +95,7 @@ def build(
 def empty(**changes: Any) -> Results:
     """A run in which nothing was judged yet."""
     bare = replace(build(0), candidates=(), trials=(), front=(), history=(), worker_time={}, seconds=0.0)
-    return replace(bare, cached=0, redrawn_genes=0, reference_point=None, finished=False, **changes)
+    return replace(bare, cached=0, offspring=Offspring(), reference_point=None, finished=False, **changes)
 
 
 def _judge(

@@ -1,13 +1,15 @@
 """Architecture files: what is written is read back, fingerprints identify, refusals explain."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from genome_strategies import OPERATORS, architectures
+from genome_strategies import architectures
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from operator_cases import CASES, WIDTH
 from pydantic import ValidationError
 
 from genomes import (
@@ -24,37 +26,62 @@ from genomes import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-GOLDEN_FINGERPRINTS = {"architecture-v1": "35e8ab3eb4d6fc32"}
+GOLDEN_FINGERPRINTS = {"architecture-v1": "35e8ab3eb4d6fc32", "architecture-v1-families": "e2d94cbe6668073d"}
 """Every format ever written stays readable, and stays the same architecture."""
 
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "attention": {"qk_norm": False, "rope_theta": 10000.0, "window": None},
+DOCUMENTED_DEFAULTS: dict[str, dict[str, Any]] = {
+    "attention": {
+        "qk_norm": False,
+        "rope_theta": 10000.0,
+        "window": None,
+        "rotary_dim": None,
+        "gated": False,
+    },
     "short_conv": {"kernel": 3},
     "rg_lru": {"kernel": 4, "bias": False},
     "gated_linear_attention": {"gate_rank": 16},
     "mamba2": {"groups": 1, "kernel": 4},
-    "swiglu": {},
-    "skip": {},
 }
-TOP_DEFAULTS = {"name": "", "tied_embeddings": True, "norm_eps": 1e-05}
+TOP_DEFAULTS = {
+    "name": "",
+    "tied_embeddings": True,
+    "norm_eps": 1e-05,
+    "embedding_scale": 1.0,
+    "residual_scale": 1.0,
+    "logit_scale": 1.0,
+    "logit_softcap": None,
+}
+FIELDS = sorted(
+    {(s.name, field) for s in CASES.values() for field in type(s).model_fields if s.kind != "skip"}
+)
 
-CHANGES: dict[str, dict[str, Any]] = {
-    "attention": {
-        "heads": 8,
-        "kv_heads": 1,
-        "head_dim": 32,
-        "qk_norm": False,
-        "rope_theta": None,
-        "window": 33,
-    },
-    "short_conv": {"kernel": 4},
-    "rg_lru": {"lru_width": 128, "heads": 2, "kernel": 5, "bias": False},
-    "gated_linear_attention": {"heads": 2, "key_dim": 16, "value_dim": 8, "gate_rank": 15},
-    "mamba2": {"heads": 4, "head_dim": 8, "state_dim": 16, "groups": 1, "kernel": 3},
-    "swiglu": {"hidden": 177},
-    "skip": {},
-}
-"""For each field of each operator, another legal value in the golden file."""
+
+def others(value: Any) -> list[Any]:
+    """Values near another, of which one should be legal in its place."""
+    match value:
+        case bool():
+            return [not value]
+        case int():
+            return [value + 1, 2 * value, value // 2, value - 1, 4 * value, None]
+        case float():
+            return [2 * value, value / 2, None]
+        case None:
+            return [1, 2, 4, 3, 12, 1.5, 0.5]
+        case str():
+            return ["gelu", "relu2"]
+        case []:
+            return [[{"what": "weights", "with": 0}]]
+        case dict():  # one of the mixers of a difference
+            return [dict(CASES["short_conv-7"].to_dict())]
+        case _:
+            raise AssertionError(value)
+
+
+def short(block: dict[str, Any]) -> dict[str, Any]:
+    """A block's object with every field left out that has a default and is at it."""
+    defaults = {name: field.default for name, field in operator_table()[block["op"]].model_fields.items()}
+    kept = {k: short(v) if isinstance(v, dict) else v for k, v in block.items()}
+    return {k: v for k, v in kept.items() if k not in defaults or defaults[k] != v}
 
 
 def golden() -> dict[str, Any]:
@@ -66,16 +93,13 @@ def without_defaults(data: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in data.items() if k not in TOP_DEFAULTS or v != TOP_DEFAULTS[k]}
     kept["blocks"] = []
     for block in data["blocks"]:
-        short = dict(block)
-        for name, value in DEFAULTS[block["op"]].items():
-            if short[name] == value:
-                del short[name]
+        shortened = short(block)
         if block["op"] == "attention":
             if block["kv_heads"] == block["heads"]:
-                del short["kv_heads"]
+                del shortened["kv_heads"]
             if block["head_dim"] * block["heads"] == data["width"]:
-                del short["head_dim"]
-        kept["blocks"].append(short)
+                del shortened["head_dim"]
+        kept["blocks"].append(shortened)
     return kept
 
 
@@ -91,11 +115,12 @@ def refused(data: object, source: str = "some/file.json") -> str:
 # What is written
 
 
-def test_the_tables_of_this_test_know_every_operator_and_field() -> None:
-    assert set(OPERATORS) == set(CHANGES) == set(DEFAULTS) == set(operator_table())
-    for name, operator in operator_table().items():
-        assert set(CHANGES[name]) == set(operator.model_fields)
-        assert DEFAULTS[name].keys() <= operator.model_fields.keys()
+def test_defaults_are_those_documented() -> None:
+    for name, defaults in DOCUMENTED_DEFAULTS.items():
+        fields = operator_table()[name].model_fields
+        assert {field: fields[field].default for field in defaults} == defaults
+    fields = Architecture.model_fields
+    assert {name: f.default for name, f in fields.items() if not f.is_required()} == TOP_DEFAULTS
 
 
 @settings(deadline=None)
@@ -115,7 +140,7 @@ def test_the_writer_writes_every_field_one_block_a_line(architecture: Architectu
     data = json.loads(architecture.to_json())
     assert set(data) == {"format", "version"} | set(Architecture.model_fields)
     for block, written in zip(architecture.blocks, data["blocks"], strict=True):
-        assert set(written) == {"op"} | set(type(block).model_fields)
+        assert set(written) == {"op"} | set(type(block).model_fields) - {"shares"}
     assert sum('{"op"' in line for line in architecture.to_json().splitlines()) == len(architecture.blocks)
 
 
@@ -196,22 +221,33 @@ def test_fingerprint_leaves_out_what_is_not_computed(architecture, name, vocab_s
     assert architecture.with_vocabulary(vocab_size).fingerprint == architecture.fingerprint
 
 
+@pytest.mark.parametrize(("op", "field"), FIELDS, ids=[f"{op}.{field}" for op, field in FIELDS])
+def test_fingerprint_knows_every_field_of_an_operator(op: str, field: str) -> None:
+    found = 0
+    for block in (spec.to_dict() | {"shares": []} for spec in CASES.values() if spec.name == op):
+        original = read_architecture(golden() | {"width": WIDTH, "blocks": [block, block]})
+        for value in others(block[field]):
+            blocks = [block, block | {field: value}]
+            with contextlib.suppress(InvalidInput):
+                changed = read_architecture(golden() | {"width": WIDTH, "blocks": blocks})
+                if changed.blocks != original.blocks:
+                    found += 1
+                    assert changed.fingerprint != original.fingerprint
+    assert found, "no other value was legal"
+
+
 @pytest.mark.parametrize(
-    ("index", "field", "value"),
+    ("field", "value"),
     [
-        pytest.param(i, field, value, id=f"{block['op']}.{field}")
-        for i, block in enumerate(golden()["blocks"])
-        for field, value in CHANGES[block["op"]].items()
+        ("width", 128),
+        ("tied_embeddings", True),
+        ("norm_eps", 1e-05),
+        ("embedding_scale", 8.0),
+        ("residual_scale", 0.5),
+        ("logit_scale", 0.5),
+        ("logit_softcap", 30.0),
     ],
 )
-def test_fingerprint_knows_every_field_of_an_operator(index: int, field: str, value: object) -> None:
-    data = golden()
-    assert data["blocks"][index][field] != value
-    data["blocks"][index][field] = value
-    assert read_architecture(data).fingerprint != read_architecture(golden()).fingerprint
-
-
-@pytest.mark.parametrize(("field", "value"), [("width", 128), ("tied_embeddings", True), ("norm_eps", 1e-05)])
 def test_fingerprint_knows_the_fields_of_the_stack(field: str, value: object) -> None:
     assert read_architecture(golden() | {field: value}).fingerprint != read_architecture(golden()).fingerprint
 
@@ -220,7 +256,8 @@ def test_fingerprint_knows_the_fields_of_the_stack(field: str, value: object) ->
 @given(architectures, architectures)
 def test_fingerprints_differ_where_the_stack_does(one: Architecture, two: Architecture) -> None:
     def computed(a: Architecture) -> tuple[object, ...]:
-        return a.width, a.tied_embeddings, a.norm_eps, tuple(b for b in a.blocks if b.kind != "skip")
+        head = a.model_dump(exclude={"name", "vocab_size", "blocks"})
+        return *head.values(), tuple(b for b in a.blocks if b.kind != "skip")
 
     assert (one.fingerprint == two.fingerprint) == (computed(one) == computed(two))
 
@@ -240,7 +277,7 @@ def test_with_vocabulary_changes_the_vocabulary_alone() -> None:
     architecture = read_architecture(golden())
     assert architecture.fingerprint  # computed before the copy, so that a stale one would show
     other = architecture.with_vocabulary(100)
-    assert other.to_dict() == golden() | {"vocab_size": 100}
+    assert other.to_dict() == architecture.to_dict() | {"vocab_size": 100}
     assert architecture.vocab_size == 256
     for size in (1, 0, -5, True, 10**9):
         with pytest.raises(InvalidInput, match=f"vocab_size = {size}"):
@@ -319,8 +356,11 @@ BLOCK: list[tuple[object, list[str]]] = [
     ({"op": 3}, [" = {'op': 3}", '"op"']),
     ({"op": "mamba3"}, ["unknown operator 'mamba3'", KNOWN]),
     ({"op": "skip", "x": 1}, ["(skip)", "unknown field 'x' = 1", "(fields: none)"]),
-    ({"op": "swiglu"}, ["(swiglu)", "hidden is missing", "(fields: hidden)"]),
-    ({"op": "swiglu", "hidden": 8, "bias": True}, ["unknown field 'bias' = True", "(fields: hidden)"]),
+    ({"op": "swiglu"}, ["(swiglu)", "hidden is missing", "(fields: hidden, shares)"]),
+    (
+        {"op": "swiglu", "hidden": 8, "bias": True},
+        ["unknown field 'bias' = True", "(fields: hidden, shares)"],
+    ),
     ({"op": "swiglu", "hidden": 8.0}, ["hidden = 8.0", "integer"]),
     ({"op": "swiglu", "hidden": "8"}, ["hidden = '8'", "integer"]),
     ({"op": "swiglu", "hidden": True}, ["hidden = True", "integer"]),

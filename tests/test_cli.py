@@ -26,6 +26,7 @@ VERBS = [
     "measure",
     "devices",
     "spaces",
+    "operators",
     "architectures",
     "doctor",
 ]

@@ -24,6 +24,9 @@ Make = Callable[..., Executor]
 
 PATIENCE_S = 60.0
 
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+"""Ray forks to start its daemons, in a process where other tests may have used jax: harmless, it execs."""
+
 
 @pytest.fixture(scope="module", params=["local", "ray"])
 def name(request: pytest.FixtureRequest) -> Iterator[Name]:

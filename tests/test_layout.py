@@ -1,30 +1,16 @@
-"""Layouts: text that reads back, depth by stretching and stacking, sizes at scales, refusals."""
+"""Layouts: text that reads back, sharing, differences, repetition, refusals."""
 
-from collections import Counter
-from fractions import Fraction
-from itertools import pairwise
+import doctest
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from genome_strategies import blocks, layouts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from layout_cases import NAMES, blocks, layouts, plain
 
-from genomes import (
-    RGLRU,
-    Attention,
-    Block,
-    GatedLinearAttention,
-    InvalidInput,
-    Layout,
-    Mamba2,
-    Operator,
-    Scale,
-    ShortConv,
-    SwiGLU,
-    operator_table,
-    parse_layout,
-)
+from genomes import Block, InvalidInput, Layout, Scale, operator_table, parse_layout
+from genomes.operators import Share
 
 SCALE = Scale(width=64, head_dim=16)
 
@@ -50,7 +36,7 @@ def test_text_reads_back(layout: Layout) -> None:
 
 
 @settings(deadline=None)
-@given(blocks)
+@given(plain)
 def test_every_setting_may_be_written_by_name(block: Block) -> None:
     given = [f"{name}={written(value)}" for name, value in block.settings]
     assert parse_layout(f"{block.op}({','.join(given)})") == Layout((block,))
@@ -82,6 +68,31 @@ def test_spacing_is_tolerated(layout: Layout, spaces: list[str]) -> None:
         ("attention(kv=1,window=none,qk_norm=no,rope=yes)", "attention"),
         ("attention(qk_norm=yes, kv=1/2)", "attention(kv=1/2,qk_norm=yes)"),
         ("skip()", "skip"),
+        ("skip attention skip attention( cache = @1 )", "skip attention skip attention(cache=@1)"),
+        ("attention attention(cache=@0,kv=1)", "attention attention(cache=@0)"),
+        ("attention attention(values=@0,weights=@0)", "attention attention(weights=@0,values=@0)"),
+        ("swiglu(2) swiglu(weights=@0,ratio=2)", "swiglu(2) swiglu(2,weights=@0)"),
+        ("attention (kv=.5)-mamba2(expand=2)", "attention(kv=1/2)-mamba2"),
+        ("2x[skip attention]", "skip attention skip attention(weights=@1)"),
+        ("1x[ attention\n]", "attention"),
+        (
+            "swiglu 3x[short_conv swiglu]",
+            (
+                "swiglu(4) short_conv(3) swiglu(4) short_conv(3,weights=@1) swiglu(4,weights=@2) "
+                "short_conv(3,weights=@1) swiglu(4,weights=@2)"
+            ),
+        ),
+        (
+            "attention 2x[attention(cache=@0) attention attention(keys=@2)] attention(cache=@5)",
+            (
+                "attention attention(cache=@0) attention attention(keys=@2) attention(weights=@1,cache=@0) "
+                "attention(weights=@2) attention(weights=@3,keys=@5) attention(cache=@5)"
+            ),
+        ),
+        (
+            "2x[attention attention(weights=@0)]",
+            "attention attention(weights=@0) attention(weights=@0) attention(weights=@0)",
+        ),
     ],
 )
 def test_the_same_meaning_is_the_same_layout(text: str, meaning: str) -> None:
@@ -90,7 +101,8 @@ def test_the_same_meaning_is_the_same_layout(text: str, meaning: str) -> None:
 
 
 def test_defaults_are_filled_in() -> None:
-    for name, operator in operator_table().items():
+    for name in NAMES:
+        operator = operator_table()[name]
         (block,) = parse_layout(name)
         assert block == Block.of(name, {})
         assert dict(block.settings) == {key: setting.default for key, setting in operator.settings.items()}
@@ -111,6 +123,29 @@ KNOWN = ", ".join(sorted(operator_table()))
         ("short_conv(3)swiglu(4)", ["cannot read 'short_conv(3)swiglu(4)'"]),
         ("short_conv(3),", ["cannot read"]),
         ("4", ["cannot read '4'"]),
+        ("attention-attention-attention", ["cannot read 'attention-attention-attention'"]),
+        ("attention-4", ["cannot read 'attention-4'", "attention-attention"]),
+        (
+            "attention-swiglu",
+            ["attention-swiglu(4): a difference takes two mixers; swiglu is of kind memoryless"],
+        ),
+        ("skip-attention", ["skip-attention", "skip is of kind skip"]),
+        ("attention-attention(cache=@0)", ["shares as a whole", "first mixer"]),
+        ("difference", ["two mixers, like attention-attention"]),
+        ("0x[attention]", ["1 blocks 0 times; legal: 1 to 4096 times"]),
+        ("5000x[attention swiglu]", ["2 blocks 5000 times; legal: 1 to 2048 times"]),
+        ("2x[]", ["a group without blocks", "2x[attention swiglu(4)]"]),
+        ("-2x[attention]", ["cannot read '-2x[attention]'"]),
+        ("2 x[attention]", ["cannot read '2 x[attention]'"]),
+        ("[attention]", ["cannot read '[attention]'", "groups like 2x["]),
+        ("]", ["] closes no group"]),
+        ("attention(cache=1)", ["attention: cache = '1' is not a block; write @ and its index, like @0"]),
+        ("attention(cache=@-1)", ["cache = '@-1' is not a block"]),
+        ("attention(cache=@)", ["cache = '@' is not a block"]),
+        ("attention(kv=@0)", ["kv = '@0' is for what blocks can share: weights, cache, keys, values"]),
+        ("attention(@0)", ["'@0' as name=value"]),
+        ("short_conv(@0)", ["kernel = '@0' is for what blocks can share"]),
+        ("attention(cache=@0,cache=@0)", ["cache is given twice"]),
         ("attention(1/4)", ["attention", "'1/4' as name=value"]),
         ("attention(kv=1,)", ["'' as name=value"]),
         ("short_conv(3,4)", ["short_conv", "'4' as name=value"]),
@@ -155,6 +190,19 @@ def test_refusals_name_block_setting_value_and_what_is_legal(block, fragments, i
         assert fragment in message
 
 
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("attention 2x[attention", "layout block 2: the bracket of 2x[ is not closed"),
+        ("attention 2x[attention 3x[", "layout block 2: 3x[ inside a group; groups do not nest"),
+        ("2x[attention]swiglu", "layout block 1: cannot read ']swiglu'"),
+        ("attention - attention", "layout block 1: cannot read '- attention'"),
+    ],
+)
+def test_refusals_of_brackets_and_dashes(text: str, fragment: str) -> None:
+    assert refused(text).startswith(fragment)
+
+
 @pytest.mark.parametrize("text", ["", " ", "\n\t "])
 def test_the_empty_layout_is_refused(text: str) -> None:
     assert "empty" in refused(text)
@@ -163,7 +211,7 @@ def test_the_empty_layout_is_refused(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.text(alphabet="attention shor_cv(3,4)=/.1yesnoskip", max_size=40))
+@given(st.text(alphabet="attention shor_cv(3,4)=/.1yesnoskip@2x[]-", max_size=40))
 def test_any_text_is_a_layout_or_refused(text: str) -> None:
     try:
         layout = parse_layout(text)
@@ -172,185 +220,118 @@ def test_any_text_is_a_layout_or_refused(text: str) -> None:
     assert parse_layout(str(layout)) == layout
 
 
-# Depth
-
-
-def indices(blocks: int, length: int, repeat: str) -> list[int]:
-    scale = Scale(width=64, head_dim=16, blocks=blocks, repeat=repeat)  # type: ignore[arg-type]
-    return [scale.index(position, length) for position in range(blocks)]
-
-
-@settings(deadline=None)
-@given(st.integers(1, 24), st.integers(1, 8))
-def test_whole_multiples_repeat_exactly(length: int, times: int) -> None:
-    stretched, stacked = (indices(length * times, length, repeat) for repeat in ("stretch", "stack"))
-    assert stretched == [index for index in range(length) for _ in range(times)]
-    assert stacked == list(range(length)) * times
-
-
-@settings(deadline=None)
-@given(st.integers(1, 24), st.integers(0, 100))
-def test_stretching_takes_the_nearest_block(length: int, more: int) -> None:
-    blocks = length + more
-    found = indices(blocks, length, "stretch")
-    assert found == sorted(found)
-    assert set(found) == set(range(length))
-    counts = Counter(found).values()
-    assert max(counts) - min(counts) <= 1
-    for position, index in enumerate(found):  # centres of blocks, as shares of the depth
-        here = Fraction(2 * position + 1, 2 * blocks)
-        distance = [abs(here - Fraction(2 * i + 1, 2 * length)) for i in range(length)]
-        assert distance[index] == min(distance)
+WORDS = [
+    "attention skip",
+    "cache=@0",
+    "keys=@1",
+    "2x[",
+    "]",
+    "-",
+    "(",
+    ")",
+    "swiglu(",
+    "weights=@0",
+    "mla",
+    ",",
+    " ",
+]
 
 
 @settings(deadline=None)
-@given(st.integers(1, 24), st.integers(1, 100))
-def test_stacking_cycles(length: int, blocks: int) -> None:
-    found = indices(blocks, length, "stack")
-    assert found[:length] == list(range(min(length, blocks)))
-    assert all(after == (before + 1) % length for before, after in pairwise(found))
-
-
-@pytest.mark.parametrize("repeat", ["stretch", "stack"])
-def test_without_a_number_of_blocks_a_layout_keeps_its_own(repeat: str) -> None:
-    layout = parse_layout("short_conv(3) swiglu(4) attention")
-    built = layout.at(Scale(width=64, head_dim=16, repeat=repeat))  # type: ignore[arg-type]
-    assert [block.name for block in built.blocks] == ["short_conv", "swiglu", "attention"]
-
-
-def test_stretched_and_stacked_architectures() -> None:
-    layout = parse_layout("short_conv(3) swiglu(4)")
-    names = {
-        repeat: [b.name for b in layout.at(Scale(width=64, head_dim=16, blocks=4, repeat=repeat)).blocks]
-        for repeat in ("stretch", "stack")
-    }
-    assert names == {
-        "stretch": ["short_conv", "short_conv", "swiglu", "swiglu"],
-        "stack": ["short_conv", "swiglu", "short_conv", "swiglu"],
-    }
-
-
-@settings(deadline=None)
-@given(st.lists(st.sampled_from(["skip", "swiglu(2)", "attention", "short_conv"]), min_size=1, max_size=10))
-def test_skips_are_dropped(texts: list[str]) -> None:
-    layout = parse_layout(" ".join(texts))
-    kept = [text for text in texts if text != "skip"]
-    if not kept:
-        with pytest.raises(InvalidInput, match="every block is a skip"):
-            layout.at(SCALE)
-        return
-    built = layout.at(SCALE)
-    assert built.blocks == parse_layout(" ".join(kept)).at(SCALE).blocks
-    assert built.fingerprint == parse_layout(" ".join(kept)).at(SCALE).fingerprint
-    doubled = layout.at(SCALE.model_copy(update={"blocks": 2 * len(layout)}))
-    assert len(doubled.blocks) == 2 * len(kept)
-
-
-# Sizes
-
-
-@pytest.mark.parametrize(
-    ("text", "proxy", "target"),
-    [
-        ("swiglu(4)", SwiGLU(hidden=256), SwiGLU(hidden=8192)),
-        ("swiglu(8/3)", SwiGLU(hidden=176), SwiGLU(hidden=5472)),
-        ("swiglu(1/16)", SwiGLU(hidden=16), SwiGLU(hidden=128)),
-        ("short_conv(7)", ShortConv(kernel=7), ShortConv(kernel=7)),
-        (
-            "attention",
-            Attention(heads=4, kv_heads=4, head_dim=16),
-            Attention(heads=32, kv_heads=32, head_dim=64),
-        ),
-        (
-            "attention(kv=1/4,window=16,qk_norm=yes,rope=no)",
-            Attention(heads=4, kv_heads=1, head_dim=16, qk_norm=True, rope_theta=None, window=16),
-            Attention(heads=32, kv_heads=8, head_dim=64, qk_norm=True, rope_theta=None, window=16),
-        ),
-        ("rg_lru", RGLRU(lru_width=64, heads=4), RGLRU(lru_width=2048, heads=32)),
-        ("rg_lru(expand=3/2)", RGLRU(lru_width=96, heads=4), RGLRU(lru_width=3072, heads=32)),
-        (
-            "gated_linear_attention",
-            GatedLinearAttention(heads=4, key_dim=8, value_dim=16),
-            GatedLinearAttention(heads=32, key_dim=32, value_dim=64),
-        ),
-        (
-            "mamba2",
-            Mamba2(heads=8, head_dim=16, state_dim=32),
-            Mamba2(heads=64, head_dim=64, state_dim=128),
-        ),
-        (
-            "mamba2(expand=1/2,state=1/4)",
-            Mamba2(heads=2, head_dim=16, state_dim=4),
-            Mamba2(heads=16, head_dim=64, state_dim=16),
-        ),
-    ],
-)
-def test_sizes_at_scales(text: str, proxy: Operator, target: Operator) -> None:
-    layout = parse_layout(text)
-    assert layout.at(SCALE).blocks == (proxy,)
-    built = layout.at(Scale(width=2048, head_dim=64, blocks=2, vocab_size=65536), name="mine")
-    assert built.blocks == (target, target)
-    assert (built.width, built.vocab_size, built.name) == (2048, 65536, "mine")
-    assert layout.at(SCALE).name == str(layout)
-
-
-@pytest.mark.parametrize(
-    ("text", "scale", "reason"),
-    [
-        ("attention(kv=1/3)", SCALE, "kv heads (kv 1/3 x 4 heads) = 4/3"),
-        ("attention(kv=1/8)", SCALE, "kv heads (kv 1/8 x 4 heads) = 1/2"),
-        ("attention(kv=3/4)", SCALE, "kv_heads = 3 does not divide heads = 4"),
-        ("attention", Scale(width=63, head_dim=9), "head_dim = 9 is odd"),
-        ("rg_lru(expand=1/10)", SCALE, "lru_width (expand 1/10 x width 64) = 32/5"),
-        ("rg_lru(expand=1/16)", Scale(width=64, head_dim=8), "heads = 8 does not divide lru_width = 4"),
-        ("gated_linear_attention(key=1/3)", SCALE, "key_dim (key 1/3 x head_dim 16) = 16/3"),
-        ("mamba2(expand=1/3)", SCALE, "heads (expand 1/3 x 4) = 4/3"),
-        ("mamba2(state=1/3)", SCALE, "state_dim (state 1/3 x 16) = 16/3"),
-    ],
-)
-def test_impossible_ratios_name_the_block_and_the_scale(text: str, scale: Scale, reason: str) -> None:
-    layout = parse_layout(f"swiglu(4) {text}")
-    with pytest.raises(InvalidInput) as caught:
-        layout.at(scale)
-    message = str(caught.value)
-    assert message.startswith(f"{text} at width {scale.width}, head_dim {scale.head_dim}: {reason}")
-
-
-@settings(deadline=None)
-@given(layouts, st.sampled_from([(64, 16), (63, 9), (96, 24), (2048, 64)]))
-def test_any_layout_at_any_scale_is_an_architecture_or_refused(layout: Layout, sizes) -> None:
-    width, head_dim = sizes
+@given(st.lists(st.sampled_from(WORDS), max_size=10).map("".join))
+def test_any_words_are_a_layout_or_refused(text: str) -> None:
     try:
-        built = layout.at(Scale(width=width, head_dim=head_dim))
-    except InvalidInput as error:
-        assert any(str(block) in str(error) for block in layout)
+        layout = parse_layout(text)
+    except InvalidInput:
         return
-    assert [b.name for b in built.blocks] == [b.op for b in layout if b.op != "skip"]
+    assert parse_layout(str(layout)) == layout
 
 
-# Scales
+# Sharing
 
 
 @pytest.mark.parametrize(
-    ("sizes", "fragment"),
+    ("text", "message"),
     [
-        ({"width": 64, "head_dim": 24}, "head_dim 24 does not divide width 64"),
-        ({"width": 4, "head_dim": 2}, "greater than or equal to 8"),
-        ({"width": 64, "head_dim": 1}, "greater than or equal to 2"),
-        ({"width": 64, "head_dim": 16, "blocks": 0}, "greater than or equal to 1"),
-        ({"width": 64, "head_dim": 16, "blocks": True}, "valid integer"),
-        ({"width": 64.0, "head_dim": 16}, "valid integer"),
-        ({"width": "64", "head_dim": 16}, "valid integer"),
-        ({"width": 64, "head_dim": 16, "vocab_size": 1}, "greater than or equal to 2"),
-        ({"width": 64, "head_dim": 16, "repeat": "tile"}, "'stretch' or 'stack'"),
-        ({"width": 64, "head_dim": 16, "depth": 3}, "Extra inputs"),
+        ("attention(cache=@0)", "cache of block 0, not an earlier block; no block stands before it"),
+        ("skip attention(cache=@1)", "cache of block 1, not an earlier block; legal: 0 to 0"),
+        ("skip skip attention(cache=@9)", "cache of block 9, not an earlier block; legal: 0 to 1"),
+        ("swiglu attention(weights=@0)", "weights of block 0 (swiglu(4)), an unlike block"),
+        ("attention attention(kv=1/2,cache=@0)", "cache of block 0 (attention), an unlike block"),
+        ("attention attention(cache=@0)-attention", "cache of block 0 (attention), an unlike block"),
+        ("swiglu swiglu(4,keys=@0)", "has no keys to share; it can share: weights"),
+        ("mla mla(values=@0)", "has no values to share; it can share: weights, cache"),
+        ("mla-attention mla(keys=@0)-attention", "has no keys to share; it can share: weights, cache"),
+        ("skip skip(weights=@0)", "has no weights to share; it can share: nothing"),
+        ("attention attention(cache=@0,keys=@0)", "shares cache together with keys or values"),
+        (
+            "attention attention(weights=@0) attention(weights=@1)",
+            "weights of block 1, which itself shares weights with block 0; name the owner",
+        ),
+        (
+            "attention attention(cache=@0) attention(keys=@1)",
+            "keys of block 1, which itself shares cache with block 0; name the owner",
+        ),
+        (
+            "attention attention(keys=@0) attention(cache=@1)",
+            "cache of block 1, which itself shares keys with block 0; name the owner",
+        ),
+        (
+            "attention attention(cache=@0) attention(weights=@1)",
+            "weights of block 1, which has none for cache; share cache too",
+        ),
+        (
+            "attention attention(values=@0) attention(weights=@1,keys=@0)",
+            "weights of block 1, which has none for values; share values too",
+        ),
     ],
-    ids=str,
 )
-def test_illegal_scales_are_refused(sizes: dict, fragment: str) -> None:
-    with pytest.raises(ValidationError, match=fragment):
-        Scale(**sizes)
+def test_illegal_sharing_is_refused(text: str, message: str) -> None:
+    index = len(text.split()) - 1
+    assert refused(text).startswith(f"blocks[{index}] ({text.split()[-1]}): {message}")
 
 
-def test_heads_fill_the_width() -> None:
-    assert Scale(width=96, head_dim=24).heads == 4
+@pytest.mark.parametrize(
+    "text",
+    [
+        "attention attention(weights=@0,cache=@0)",
+        "attention attention(keys=@0) attention(values=@1)",
+        "attention attention attention(keys=@0,values=@1)",
+        "attention attention(weights=@0) attention(cache=@1)",
+        "attention attention(cache=@0) attention attention(weights=@1,cache=@2)",
+        "attention attention(keys=@0) attention(weights=@1,cache=@0)",
+        "attention-mla attention(weights=@0)-mla",
+        "attention-attention attention(weights=@0,keys=@0)-attention",
+    ],
+)
+def test_legal_sharing_builds(text: str) -> None:
+    layout = parse_layout(text)
+    assert str(layout) == text
+    built = layout.at(SCALE)
+    assert [block.shares for block in built.blocks] == [block.shares for block in layout]
+
+
+@settings(deadline=None)
+@given(blocks)
+def test_every_block_but_skip_shares_its_weights(block: Block) -> None:
+    twice = (block, replace(block, shares=(Share(what="weights", donor=0),)))
+    if block.op == "skip":
+        with pytest.raises(InvalidInput, match="it can share: nothing"):
+            Layout(twice)
+    else:
+        assert parse_layout(str(Layout(twice))).blocks == twice
+
+
+def test_blocks_put_their_shares_in_order() -> None:
+    shares = [Share(what=what, donor=0) for what in ("values", "keys", "weights")]
+    donor = Block.of("attention", {})
+    block = replace(donor, shares=tuple(shares))
+    assert [share.what for share in block.shares] == ["weights", "keys", "values"]
+    with pytest.raises(InvalidInput, match="shares keys twice"):
+        Layout((donor, replace(donor, shares=(shares[1], shares[1]))))
+
+
+def test_the_examples_of_the_page_run() -> None:
+    page = Path(__file__).parents[1] / "docs" / "layouts.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried >= 10 and not failed

@@ -22,7 +22,7 @@ def stack(*blocks: Operator, tied: bool = True) -> Architecture:
     return Architecture(width=WIDTH, vocab_size=VOCABULARY, tied_embeddings=tied, blocks=blocks)
 
 
-EVERYTHING = stack(*CASES.values())
+EVERYTHING = stack(*{type(spec): spec for spec in reversed(CASES.values())}.values())
 
 
 def build(architecture: Architecture, batch: int = 2):
@@ -155,8 +155,11 @@ def test_skips_change_nothing() -> None:
     made, variables, tokens = build(plain)
     # Residual branches start smaller in deeper models, so the weights are moved over, not drawn again.
     places = {0: 1, 1: 3, 2: 4}
-    params = {key: value for key, value in variables["params"].items() if not key.startswith("blocks_")}
-    params |= {f"blocks_{places[i]}": variables["params"][f"blocks_{i}"] for i in places}
+    params = {
+        key: value for key, value in variables["params"].items() if not key.endswith(("_0", "_1", "_2"))
+    }
+    for name in ("norm", "ops"):
+        params |= {f"{name}_{places[i]}": variables["params"][f"{name}_{i}"] for i in places}
     skipping = Model(with_skips)
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(
         jnp.shape, skipping.init(jax.random.key(0), method="create")["params"]
@@ -187,6 +190,6 @@ def test_deeper_models_start_with_smaller_branches() -> None:
 
     def size(blocks: int) -> float:
         params = Model(stack(*[CASES["swiglu"]] * blocks)).init(jax.random.key(0), method="create")["params"]
-        return float(jnp.std(params["blocks_0"]["op"]["down"]))
+        return float(jnp.std(params["ops_0"]["down"]))
 
     assert size(1) / size(16) == pytest.approx(4, rel=1e-5)

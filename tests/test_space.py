@@ -1,11 +1,13 @@
 """Search spaces: decoding and encoding are inverse, genome text reads back, presets fit common scales."""
 
+import pickle
 from fractions import Fraction
 from itertools import product
 from math import inf, nan
 
 import numpy as np
 import pytest
+from genome_strategies import genomes_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,11 +16,16 @@ from genomes import (
     REFERENCES,
     Block,
     BlockClass,
+    Count,
+    Genome,
+    IllegalGenome,
     InvalidInput,
     Layout,
-    Rule,
+    Recurrence,
     Scale,
     SearchSpace,
+    Sharing,
+    block_class,
     genome_text,
     parse_genome,
     parse_layout,
@@ -26,7 +33,6 @@ from genomes import (
     random_genome,
     reference,
 )
-from genomes.space import block_class
 
 HYBRID = preset("hybrid")
 SMALL = SearchSpace(
@@ -69,12 +75,31 @@ SCALES = [
 ]
 
 
-def genomes_of(space: SearchSpace) -> st.SearchStrategy[tuple[int, ...]]:
-    """Genomes in range; rules may be broken."""
-    unit = st.integers(1, len(space.classes)).flatmap(
-        lambda letter: st.tuples(st.just(letter), st.integers(1, len(space.classes[letter - 1].variants)))
-    )
-    return st.lists(unit, min_size=space.blocks, max_size=space.blocks).map(lambda u: tuple(sum(u, ())))
+SHARED = SearchSpace(
+    name="shared",
+    description="one variant a class, so five genes a block",
+    classes=(
+        block_class("conv", "short_conv(3)"),
+        block_class("attention", "attention"),
+        block_class("grouped", "attention(kv=1/4)"),
+        block_class("difference", "attention(kv=1/4)-attention(kv=1/4)"),
+        block_class("feed_forward", "swiglu(2)"),
+        block_class("skip", "skip"),
+    ),
+    blocks=6,
+    min_blocks=2,
+    sharing=Sharing(groups=2),
+)
+REPEATED = SearchSpace(
+    name="repeated",
+    description="runs of two blocks, three times each",
+    classes=SHARED.classes,
+    blocks=5,
+    min_blocks=1,
+    sharing=Sharing(groups=3),
+    recurrence=Recurrence(group=2, times=3),
+)
+SPACES = [SMALL, LONG, SHARED, REPEATED, *PRESETS.values()]
 
 
 def refused(call, *arguments: object) -> str:
@@ -87,23 +112,41 @@ def refused(call, *arguments: object) -> str:
 
 
 @settings(deadline=None)
-@given(st.sampled_from([SMALL, LONG, HYBRID]).flatmap(lambda s: st.tuples(st.just(s), genomes_of(s))))
-def test_decoding_and_encoding_are_inverse(case: tuple[SearchSpace, tuple[int, ...]]) -> None:
+@given(st.sampled_from(SPACES).flatmap(lambda space: st.tuples(st.just(space), genomes_of(space))))
+def test_decoding_and_encoding_are_inverse(case: tuple[SearchSpace, Genome]) -> None:
     space, genome = case
     try:
         layout = space.decode(genome)
-    except InvalidInput as error:
+    except IllegalGenome as error:
         broken = [rule.broken_by(_spelt(space, genome)) for rule in space.rules]
-        assert any(problem and problem in str(error) for problem in broken)
+        # A strategy that a block cannot have is told before the rules, what does not match after them.
+        assert error.cause == "sharing" or any(problem and problem in str(error) for problem in broken)
         return
-    assert layout == _spelt(space, genome)
-    assert not any(rule.broken_by(layout) for rule in space.rules)
-    assert space.encode(layout) == genome
-    assert space.encode(parse_layout(str(layout))) == genome
+    assert not any(rule.broken_by(_spelt(space, genome)) for rule in space.rules)
+    for text in (layout, parse_layout(str(layout))):
+        assert space.decode(space.encode(text)) == layout
+    if space.sharing is None:
+        assert space.encode(layout) == genome
+    if space.sharing is None and space.recurrence is None:
+        assert layout == _spelt(space, genome)
 
 
-def _spelt(space: SearchSpace, genome: tuple[int, ...]) -> Layout:
-    pairs = zip(genome[::2], genome[1::2], strict=True)
+@settings(deadline=None)
+@given(st.sampled_from(SPACES), st.integers(0, 2**32))
+def test_random_genomes_survive_the_way_through_text_and_layout(space: SearchSpace, seed: int) -> None:
+    genome = random_genome(space, np.random.default_rng(seed))
+    text = genome_text(genome, space.genes_per_block)
+    assert parse_genome(text) == genome
+    assert len(space.units(genome)) in range(space.fewest, space.blocks + 1)
+    layout = space.decode(genome)
+    assert len(layout) == len(space.units(genome)) * (space.recurrence.times if space.recurrence else 1)
+    assert space.decode(space.encode(layout)) == layout
+
+
+def _spelt(space: SearchSpace, genome: Genome) -> Layout:
+    """The blocks by their first genes, what they share and repeat left out."""
+    variants = "variant" in space.gene_names
+    pairs = ((unit[0], unit[1] if variants else 1) for unit in space.units(genome))
     return Layout(tuple(space.classes[letter - 1].variants[number - 1] for letter, number in pairs))
 
 
@@ -111,6 +154,72 @@ def test_decoding_by_hand() -> None:
     assert str(SMALL.decode((1, 2, 2, 1, 3, 1))) == "short_conv(4) swiglu(2) skip"
     assert SMALL.encode(parse_layout("skip swiglu(2) short_conv(3)")) == (3, 1, 2, 1, 1, 1)
     assert str(LONG.decode((11, 100, 1, 51))) == "swiglu(1199/100) swiglu(3/2)"
+
+
+# Sharing
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        ("21112-51111-21112", "attention swiglu(2) attention(keys=@0)"),
+        ("21113-21113-21113", "attention attention(values=@0) attention(values=@0)"),
+        ("31114-31124-31114", "attention(kv=1/4) attention(kv=1/4) attention(kv=1/4,cache=@0)"),
+        ("21112-21114-21112-21114", "attention attention attention(keys=@0) attention(cache=@1)"),
+        ("52211-11111-52211", "swiglu(2) short_conv(3) swiglu(2,weights=@0)"),
+        ("51211-51211-52211-52211", "swiglu(2) swiglu(2,weights=@0) swiglu(2) swiglu(2,weights=@2)"),
+        ("21214-21214", "attention attention(weights=@0,cache=@0)"),
+        ("21214-21224", "attention attention(weights=@0)"),
+        ("21111-21121-22111", "attention attention attention"),
+        (
+            "41214-41214",
+            "attention(kv=1/4)-attention(kv=1/4) attention(kv=1/4,weights=@0,cache=@0)-attention(kv=1/4)",
+        ),
+    ],
+)
+def test_sharing_by_hand(text: str, layout: str) -> None:
+    assert str(SHARED.decode(parse_genome(text))) == layout
+    assert SHARED.decode(SHARED.encode(parse_layout(layout))) == parse_layout(layout)
+
+
+def test_encoding_numbers_groups_as_they_come_and_says_none_where_nothing_is_shared() -> None:
+    assert genome_text(SHARED.encode(SHARED.decode(parse_genome("21124-51211-21124"))), 5) == (
+        "21114-51111-21114"
+    )
+
+
+@pytest.mark.parametrize(
+    ("layout", "fragments"),
+    [
+        ("attention attention(keys=@0,values=@0)", ["block 0", "sharing values and another"]),
+        ("attention attention(keys=@0) attention(cache=@0)", ["block 0", "sharing cache and another"]),
+        (
+            "2x[swiglu(2)] 2x[short_conv(3)] 2x[attention]",
+            ["block 5", "group 3", "it has 2 groups"],
+        ),
+    ],
+)
+def test_sharing_that_no_genome_says_is_refused(layout: str, fragments: list[str]) -> None:
+    message = refused(SHARED.encode, parse_layout(layout))
+    assert all(fragment in message for fragment in ["space shared", *fragments])
+
+
+def test_a_space_without_sharing_has_no_layout_that_shares() -> None:
+    assert "it has no sharing" in refused(SMALL.encode, parse_layout("skip swiglu(2) swiglu(2,weights=@1)"))
+
+
+# Repetition
+
+
+def test_runs_are_repeated_in_place_with_the_weights_of_their_first_pass() -> None:
+    space = REPEATED.with_blocks(3)
+    layout = space.decode(parse_genome("11111-51111-21111"))
+    assert layout == parse_layout("3x[short_conv(3) swiglu(2)] 3x[attention]")
+    shared = space.decode(parse_genome("31114-51211-31114"))
+    assert str(shared.blocks[6]) == "attention(kv=1/4,cache=@0)"
+    assert space.encode(shared) == parse_genome("31114-51111-31114")
+    for text in ("short_conv(3) swiglu(2)", "3x[short_conv(3)] 3x[swiglu(2)]", "2x[attention]"):
+        assert "space repeated" in refused(space.encode, parse_layout(text))
 
 
 def test_no_two_genes_of_a_preset_mean_the_same() -> None:
@@ -130,7 +239,7 @@ def test_no_two_genes_of_a_preset_mean_the_same() -> None:
         ((0, 1, 1, 1, 1, 1), ["block 0", "class 0", "legal: 1 to 3"]),
         ((1, 1, 1, 1, -1, 1), ["block 2", "class -1", "legal: 1 to 3"]),
         ((1, 3, 1, 1, 1, 1), ["block 0", "variant 3", "class 1 (conv)", "legal: 1 to 2"]),
-        ((1, 1, 2, 2, 1, 1), ["block 1", "variant 2", "class 2 (feed_forward)", "legal: 1 to 1"]),
+        ((1, 1, 2, 2, 1, 1), ["block 1", "variant 2 of class 2 (feed_forward)", "legal: 1 to 1"]),
         ((1, 1, 1, 1, 3, 0), ["block 2", "variant 0", "class 3 (skip)", "legal: 1 to 1"]),
     ],
     ids=str,
@@ -141,12 +250,42 @@ def test_refused_genomes_name_block_gene_value_and_what_is_legal(genome, fragmen
         assert fragment in message
 
 
+@pytest.mark.parametrize(
+    ("text", "cause", "fragments"),
+    [
+        ("11111", "length", ["space shared", "10 to 30 integers", "5 for each of 2 to 6 blocks", "found 5"]),
+        ("71111-11111", "range", ["block 0: class 7", "legal: 1 to 6"]),
+        ("11111-13111", "range", ["block 1: weights group 3", "legal: 1 to 2"]),
+        ("11111-11311", "range", ["block 1: weights strategy 3 of class 1 (conv)", "legal: 1, 2"]),
+        ("11111-11131", "range", ["block 1: feature group 3", "legal: 1 to 2"]),
+        ("11111-11115", "range", ["block 1: feature strategy 5", "legal: 1"]),
+        ("11111-51114", "sharing", ["block 1: feature strategy 4 of class 5 (feed_forward)", "legal: 1"]),
+        ("61211-11111", "sharing", ["block 0: weights strategy 2 of class 6 (skip)", "legal: 1"]),
+        ("12211-52211", "sharing", ["block 1: weights strategy 2 (weights) in group 2", "unlike block"]),
+        ("21112-31112", "sharing", ["block 1: feature strategy 2 (keys) in group 1", "unlike block"]),
+        ("21114-21214-21211", "sharing", ["block 2: weights strategy 2", "share cache too"]),
+    ],
+)
+def test_refused_genes_of_sharing(text: str, cause: str, fragments: list[str]) -> None:
+    with pytest.raises(IllegalGenome) as caught:
+        SHARED.decode(parse_genome(text))
+    assert caught.value.cause == cause
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.cause, again.block, again.gene) == (
+        str(caught.value),
+        cause,
+        caught.value.block,
+        caught.value.gene,
+    )
+
+
 def test_encoding_refuses_what_decoding_would() -> None:
     outside = refused(SMALL.encode, parse_layout("skip attention skip"))
     assert "block 1 (attention) is not in space small" in outside
     assert "short_conv(3), short_conv(4), swiglu(2), skip" in outside
     assert "has 3 blocks; found 2" in refused(SMALL.encode, parse_layout("skip skip"))
-    ruled = SearchSpace("ruled", "", SMALL.classes, 2, (Rule(("convolution",), at_least=1),))
+    ruled = SearchSpace("ruled", "", SMALL.classes, 2, rules=(Count(("convolution",), at_least=1),))
     assert "0 convolution blocks; at least 1" in refused(ruled.encode, parse_layout("skip skip"))
 
 
@@ -154,24 +293,31 @@ def test_encoding_refuses_what_decoding_would() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 120), st.integers(0, 120)), min_size=1, max_size=40))
-def test_genome_text_reads_back(units: list[tuple[int, int]]) -> None:
-    genome = tuple(gene for unit in units for gene in unit)
-    assert parse_genome(genome_text(genome)) == genome
-    assert parse_genome(f" {genome_text(genome)}\n") == genome
+@given(
+    st.integers(1, 6).flatmap(
+        lambda n: st.lists(st.tuples(*[st.integers(0, 120)] * n), min_size=1, max_size=40)
+    )
+)
+def test_genome_text_reads_back(units: list[Genome]) -> None:
+    genome, text = sum(units, ()), genome_text(sum(units, ()), len(units[0]))
+    assert parse_genome(text) == parse_genome(f" {text}\n") == genome
+    assert text.count("-") == len(units) - 1
 
 
 @pytest.mark.parametrize(
-    ("genome", "text"),
+    ("genome", "genes", "text"),
     [
-        ((1, 1, 6, 2, 3, 1, 6, 1), "11-62-31-61"),
-        ((1, 12), "1.12"),
-        ((12, 1), "12.1"),
-        ((10, 10, 9, 9), "10.10-99"),
+        ((1, 1, 6, 2, 3, 1, 6, 1), 2, "11-62-31-61"),
+        ((1, 12), 2, "1.12"),
+        ((12, 1), 2, "12.1"),
+        ((10, 10, 9, 9), 2, "10.10-99"),
+        ((2, 1, 2, 1, 1, 3, 1, 1, 1, 2, 2, 1, 2, 2, 1, 3, 2, 1, 1, 2), 5, "21211-31112-21221-32112"),
+        ((17, 1, 1, 1, 1, 9, 1, 2, 1, 1), 5, "17.1.1.1.1-91211"),
+        ((1, 12, 3), 1, "1-12.-3"),
     ],
 )
-def test_genome_text_by_hand(genome: tuple[int, ...], text: str) -> None:
-    assert genome_text(genome) == text
+def test_genome_text_by_hand(genome: Genome, genes: int, text: str) -> None:
+    assert genome_text(genome, genes) == text
     assert parse_genome(text) == genome
 
 
@@ -181,16 +327,18 @@ def test_genome_text_by_hand(genome: tuple[int, ...], text: str) -> None:
         ("", 0, "''"),
         ("11-", 1, "''"),
         ("11--11", 1, "''"),
-        ("1", 0, "'1'"),
-        ("112", 0, "'112'"),
-        ("11-1.2.3", 1, "'1.2.3'"),
-        ("11-1.", 1, "'1.'"),
+        ("11-1", 1, "'1'; expected 2 numbers as in block 0"),
+        ("11-112", 1, "'112'; expected 2 numbers"),
+        ("11-1.2.3", 1, "'1.2.3'; expected 2 numbers"),
+        ("11-1.", 1, "'1.'; expected 2 numbers"),
+        ("1.2.", 0, "'1.2.'; expected digits"),
+        (".2", 0, "'.2'"),
         ("11-ab", 1, "'ab'"),
         ("11-+1", 1, "'+1'"),
         ("11 12", 0, "'11 12'"),
         ("11-1.1_0", 1, "'1.1_0'"),
-        ("11-\N{ARABIC-INDIC DIGIT ONE}1", 1, "expected 2 digits"),
-        ("11-1\N{SUPERSCRIPT TWO}", 1, "expected 2 digits"),
+        ("11-\N{ARABIC-INDIC DIGIT ONE}1", 1, "expected digits"),
+        ("11-1\N{SUPERSCRIPT TWO}", 1, "expected digits"),
         ("1." + "9" * 5000, 0, "'1.999"),
     ],
 )
@@ -200,18 +348,7 @@ def test_refused_genome_text_names_the_block(text: str, index: int, found: str) 
     assert found in message
 
 
-# Rules and spaces
-
-
-def test_rules_count_kinds() -> None:
-    layout = parse_layout("attention attention(kv=1/2) rg_lru swiglu(4) skip")
-    assert Rule(("attention",), at_least=2, at_most=2).broken_by(layout) is None
-    assert Rule(("attention", "recurrence"), at_least=3, at_most=3).broken_by(layout) is None
-    assert Rule(("convolution",), at_most=0).broken_by(layout) is None
-    assert Rule(("attention",), at_least=3).broken_by(layout) == "2 attention blocks; at least 3 are needed"
-    assert Rule(("attention", "recurrence"), at_most=2).broken_by(layout) == (
-        "3 attention or recurrence blocks; at most 2 are allowed"
-    )
+# Spaces
 
 
 def test_decoding_holds_the_rules() -> None:
@@ -230,14 +367,20 @@ def space_with(**changes: object) -> SearchSpace:
     [
         ({"blocks": 0}, ["blocks = 0", "at least 1"]),
         ({"blocks": -3}, ["blocks = -3", "at least 1"]),
+        ({"min_blocks": 4}, ["min_blocks = 4", "legal: 1 to blocks = 3"]),
+        ({"min_blocks": 0}, ["min_blocks = 0"]),
+        ({"min_blocks": 1, "rules": (Count(("memoryless",), at_least=2),)}, ["blocks = 1", "at least 2"]),
+        ({"sharing": Sharing(0)}, ["sharing.groups = 0", "at least 1"]),
+        ({"recurrence": Recurrence(2, 0)}, ["times=0"]),
+        ({"recurrence": Recurrence(2, 4096)}, ["at most 4096 blocks"]),
         ({"classes": ()}, ["at least one variant"]),
         ({"classes": (BlockClass("none", ()),)}, ["at least one variant"]),
         ({"classes": (block_class("a", "skip", weight=-1),)}, ["weights = [-1]", "0 or more"]),
         ({"classes": (block_class("a", "skip", weight=0),)}, ["weights = [0]", "one above 0"]),
         ({"classes": (block_class("a", "skip", weight=nan),)}, ["weights = [nan]"]),
         ({"classes": (block_class("a", "skip", weight=inf),)}, ["weights = [inf]"]),
-        ({"rules": (Rule(("attention",), at_least=4),)}, ["blocks = 3", "at least 4 attention blocks"]),
-        ({"rules": (Rule(("attention",), at_least=2, at_most=1),)}, ["at least 2", "at most 1 attention"]),
+        ({"rules": (Count(("attention",), at_least=4),)}, ["blocks = 3", "at least 4 attention blocks"]),
+        ({"rules": (Count(("attention",), at_least=2, at_most=1),)}, ["at least 2", "at most 1 attention"]),
     ],
     ids=str,
 )
@@ -259,12 +402,30 @@ def test_size_counts_genomes(blocks: int) -> None:
     decoded = {space.decode(sum(genome, ())) for genome in product(units, repeat=blocks)}
     assert space.size == len(decoded) == 4**blocks
     assert SMALL.size == 64
+    assert space_with(min_blocks=1).size == 4 + 16 + 64
+    assert SHARED.size == sum((6 * 2 * 2 * 2 * 4) ** n for n in range(2, 7))
 
 
 def test_with_blocks_keeps_everything_else() -> None:
     space = HYBRID.with_blocks(24)
     assert (space.blocks, space.classes, space.rules) == (24, HYBRID.classes, HYBRID.rules)
     assert "at least 2" in refused(HYBRID.with_blocks, 1)
+    assert (SHARED.with_blocks(9).blocks, SHARED.with_blocks(9).min_blocks) == (9, 2)
+    assert SHARED.with_blocks(1).min_blocks == 1
+    assert SHARED.with_blocks(9, 4).min_blocks == 4
+
+
+def test_genes_of_a_block() -> None:
+    assert SMALL.gene_names == ("class", "variant")
+    assert SHARED.gene_names == (
+        "class",
+        "weights group",
+        "weights strategy",
+        "feature group",
+        "feature strategy",
+    )
+    assert SearchSpace("plain", "", SHARED.classes, 2).genes_per_block == 1
+    assert SearchSpace("all", "", SMALL.classes, 2, sharing=Sharing(1)).genes_per_block == 6
 
 
 # Scales
@@ -277,7 +438,8 @@ def test_presets_have_whole_sizes_at_common_scales(name: str, scale: Scale) -> N
     space.check_scale(scale)
     for _ in range(10):
         layout = space.decode(random_genome(space, rng))
-        assert layout.at(scale).fingerprint
+        blocks = scale.blocks and max(scale.blocks, len(layout))  # fewer may leave out a whole kind
+        assert layout.at(scale.model_copy(update={"blocks": blocks})).fingerprint
 
 
 def test_check_scale_names_every_variant_without_whole_sizes() -> None:
@@ -310,7 +472,7 @@ def test_references_have_whole_sizes_at_common_scales(name: str, scale: Scale) -
     for blocks in (1, 8, 13):
         layout = reference(name).layout(blocks)
         assert len(layout) == max(blocks, len(motif))
-        assert all(block == motif.blocks[i % len(motif)] for i, block in enumerate(layout))
+        assert all(block.alone == motif.blocks[i % len(motif)].alone for i, block in enumerate(layout))
         assert layout.at(scale).blocks
     assert reference(name).name == name
     assert "arXiv" in reference(name).source

@@ -318,7 +318,7 @@ def test_evaluation_leaves_the_state_as_it_is() -> None:
     state = initial_state(proxy, task.readout, LENGTH, 0)
     batches = [task.batch("train", 0, index, asked.batch) for index in range(8)]
     state, metrics = compiled.steps(state, batches, np.full(8, 1e-3, np.float32))
-    assert metrics.loss.shape == metrics.accuracy.shape == (8,)
+    assert all(metric.shape == (8,) for metric in metrics)
     before = jax.tree.map(np.array, state)
     first = compiled.evaluate(state, batches[:3])
     assert equal(before, state)
@@ -435,12 +435,10 @@ def test_another_architectures_weights_are_refused(tmp_path: Path) -> None:
         tmp_path / "weights", Model(HYBRID).init(jax.random.key(2), method="create")["params"]
     )
     larger = Architecture(width=32, vocab_size=16, blocks=(*HYBRID.blocks[:2], SwiGLU(hidden=64)))
-    with pytest.raises(
-        InvalidInput, match=r"\['blocks_2'\]\['op'\]\['down'\] has shape \(48, 32\).* \(64, 32\)"
-    ):
+    with pytest.raises(InvalidInput, match=r"\['ops_2'\]\['down'\] has shape \(48, 32\).* \(64, 32\)"):
         checkpoints.load_weights(tmp_path / "weights", larger)
     other = Architecture(width=32, vocab_size=16, blocks=(RGLRU(lru_width=32, heads=2),))
-    with pytest.raises(InvalidInput, match=r"weight \['blocks_0'\].*more differ"):
+    with pytest.raises(InvalidInput, match=r"weight \['(norm|ops)_\w+'\].*more differ"):
         checkpoints.load_weights(tmp_path / "weights", other)
     with pytest.raises(InvalidInput, match="no readable checkpoint"):
         checkpoints.load_weights(tmp_path / "nothing", HYBRID)

@@ -16,7 +16,7 @@ from archsearch.report.palette import COLOURS, KINDS
 from archsearch.report.patterns import objective_style
 from archsearch.report.strips import cells
 from archsearch.report.svg import svg
-from archsearch.results import Candidate, Objective, Results
+from archsearch.results import Candidate, Objective, Offspring, Results
 
 _FIGURES = {
     "peak_flops_per_s": ("peak", "FLOP/s"),
@@ -122,8 +122,16 @@ def headline(results: Results) -> list[tuple[str, str, str]]:
         ),
         (str(len(results.trials)), "trials", f"{results.cached} more cached, {failed_trials} failed"),
         (f"{last.hypervolume:.4g}" if last else units.DASH, "hypervolume", "higher is better"),
-        (units.duration(results.seconds), "wall time", f"{results.redrawn_genes} genes redrawn by repair"),
+        (str(results.offspring.made), "offspring", _repaired(results.offspring)),
+        (units.duration(results.seconds), "wall time", ""),
     ]
+
+
+def _repaired(offspring: Offspring) -> str:
+    """What was invalid before repair, and the genes that repair redrew, by cause."""
+    genes = ", ".join(f"{number} for {cause}" for cause, number in offspring.redrawn.items())
+    share = f"{offspring.invalid_share:.0%} invalid before repair"
+    return f"{share}; genes redrawn: {genes}" if genes else share
 
 
 def columns(candidates: list[Candidate], results: Results) -> list[Column]:

@@ -23,6 +23,12 @@ _SHORT = {
     "skip": "skip",
 }
 _LETTER = {"kv": "", "window": "w"}
+_FLAGS = {
+    ("rope", False): "nope",
+    ("gated", True): "gated",
+    ("differential", True): "diff",
+    ("relu2", True): "relu²",
+}
 _GLYPHS = {Fraction(1, 2): "½", Fraction(1, 4): "¼", Fraction(3, 4): "¾", Fraction(1, 8): "⅛"} | {
     Fraction(1, 3): "⅓",
     Fraction(2, 3): "⅔",
@@ -61,16 +67,28 @@ def cells(candidate: Candidate) -> list[Cell]:
         words = _WORDS.findall(candidate.pattern)
         kinds = [*candidate.kinds, *["skip"] * len(words)]
         return [_unread(word, kind_role(kind)) for word, kind in zip(words, kinds, strict=False)]
-    return [Cell(_short(b.op), _detail(b), kind_role(b.operator.kind), str(b)) for b in blocks]
+    return [Cell(_name(b), _detail(b), kind_role(b.operator.kind), str(b)) for b in blocks]
+
+
+def _name(block: Block) -> str:
+    """The operator; of a difference `Δattn`, or `attn-conv` where its mixers are unlike."""
+    if block.minus is None:
+        return _short(block.op)
+    if block.minus.op == block.op:
+        return f"Δ{_short(block.op)}"
+    return _cut(f"{_short(block.op)}-{_short(block.minus.op)}")
 
 
 def _short(op: str) -> str:
-    short = _SHORT.get(op, op)
-    return short if len(short) <= _LONGEST else f"{short[: _LONGEST - 1]}…"
+    return _cut(_SHORT.get(op, op))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _detail(block: Block) -> str:
-    """The first positional setting and the numbers that are not the default; flags only say `nope`."""
+    """The first positional setting, what is no default, and what is shared: `c@2`, the cache of block 2."""
     defaults: Mapping[str, object] = {n: s.default for n, s in block.operator.settings.items()}
     words = []
     for index, (name, setting) in enumerate(block.settings):
@@ -78,10 +96,10 @@ def _detail(block: Block) -> str:
         if not first and setting == defaults[name]:
             continue
         if isinstance(setting, bool):
-            words += ["nope"] if (name, setting) == ("rope", False) else []
+            words += [_FLAGS[name, setting]] if (name, setting) in _FLAGS else []
         elif setting is not None:
             words.append(f"{'' if first else _LETTER.get(name, name[0])}{_number(setting)}")
-    return " ".join(words)
+    return " ".join([*words, *(f"{share.what[0]}@{share.donor}" for share in block.shares)])
 
 
 def _number(value: Fraction) -> str:

@@ -3,23 +3,53 @@
 from functools import cache
 from importlib.metadata import entry_points
 
-from genomes.errors import InvalidInput
+from pydantic import ValidationError
+
+from genomes.errors import InvalidInput, describe
 from genomes.operators.attention import Attention
-from genomes.operators.base import Kind, Operator, Setting, Value
+from genomes.operators.base import Group, Kind, Operator, Setting, Share, Value, What
+from genomes.operators.difference import Difference
+from genomes.operators.gated_deltanet import GatedDeltaNet
 from genomes.operators.gated_linear_attention import GatedLinearAttention
+from genomes.operators.geglu import GeGLU
+from genomes.operators.hyena import Hyena
+from genomes.operators.hyena_x import HyenaX
+from genomes.operators.hyena_y import HyenaY
+from genomes.operators.kda import KDA
+from genomes.operators.linear_attention import LinearAttention
 from genomes.operators.mamba2 import Mamba2
+from genomes.operators.mla import MLA
+from genomes.operators.mlp import MLP
+from genomes.operators.moe import MoE
 from genomes.operators.rg_lru import RGLRU
+from genomes.operators.s4d import S4D
+from genomes.operators.s5 import S5
+from genomes.operators.s6 import S6
 from genomes.operators.short_conv import ShortConv
 from genomes.operators.skip import Skip
 from genomes.operators.swiglu import SwiGLU
 
 BUILT_IN: tuple[type[Operator], ...] = (
     Attention,
+    MLA,
     ShortConv,
+    Hyena,
+    HyenaX,
+    HyenaY,
     RGLRU,
+    LinearAttention,
     GatedLinearAttention,
+    GatedDeltaNet,
+    KDA,
     Mamba2,
+    S4D,
+    S5,
+    S6,
     SwiGLU,
+    GeGLU,
+    MLP,
+    MoE,
+    Difference,
     Skip,
 )
 _BUILT_IN = {operator.name: operator for operator in BUILT_IN}
@@ -64,19 +94,60 @@ def operator_class(name: str) -> type[Operator]:
     return table[name]
 
 
+def read_operator(data: object, width: int, where: str) -> Operator:
+    """An operator from its JSON object, defaults filled in for a width.
+
+    Raises `InvalidInput` naming `where`, the field, the value found and what is legal.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("op"), str):
+        raise InvalidInput(f'{where} = {data!r}; expected an object with "op" and the operator\'s fields')
+    fields = dict(data)
+    name = fields.pop("op")
+    try:
+        operator = operator_class(name)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from None
+    own = [field for field in operator.model_fields if field != "shares"]
+    known = own if operator is Skip else [*own, "shares"]
+    try:
+        return operator.model_validate(operator.complete(fields, width))
+    except ValidationError as error:
+        raise InvalidInput(f"{where} ({name}): {describe(error, known)}") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"{where} ({name}): {error}") from None
+
+
 __all__ = [
     "BUILT_IN",
+    "KDA",
+    "MLA",
+    "MLP",
     "RGLRU",
+    "S4D",
+    "S5",
+    "S6",
     "Attention",
+    "Difference",
+    "GatedDeltaNet",
     "GatedLinearAttention",
+    "GeGLU",
+    "Group",
+    "Hyena",
+    "HyenaX",
+    "HyenaY",
     "Kind",
+    "LinearAttention",
     "Mamba2",
+    "MoE",
     "Operator",
     "Setting",
+    "Share",
     "ShortConv",
     "Skip",
     "SwiGLU",
     "Value",
+    "What",
     "operator_class",
     "operator_table",
+    "read_operator",
 ]

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from genomes.errors import InvalidInput
 from genomes.scale import Scale
@@ -60,10 +60,38 @@ class Setting:
         return self.minimum <= value <= self.maximum and (not self.whole or value.denominator == 1)
 
 
+What = Literal["weights", "cache", "keys", "values"]
+"""What a block may share; `cache` is all that the state is made of."""
+
+
+class Share(BaseModel):
+    """Something that a block takes from an earlier, like block instead of having its own.
+
+    Weights: MobileLLM (arXiv 2402.14905, section 3.4); keys, values or the whole cache: cross-layer
+    attention (arXiv 2405.12981). Both are the sharing genes of STAR (arXiv 2411.17800, section 3).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    what: What
+    donor: int = Field(
+        ge=0, validation_alias="with", serialization_alias="with", description="index of the earlier block"
+    )
+
+
+class Group(NamedTuple):
+    """A group of features that blocks may share: what it is computed with, and where it is kept."""
+
+    weights: tuple[str, ...]
+    features: tuple[str, ...]
+    state: tuple[str, ...] = ()
+
+
 class Operator(BaseModel, ABC):
     """A frozen operator at explicit sizes; one subclass a file.
 
-    Subclasses give their fields, `weights`, `decode_flops` and, where they keep one, `state`.
+    Subclasses give their fields, `weights`, `decode_flops` and, where they keep one, `state`; those whose
+    features blocks may share, `feature_groups` too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -76,6 +104,16 @@ class Operator(BaseModel, ABC):
     settings: ClassVar[Mapping[str, Setting]] = {}
     """What a layout may say of it; the first is positional where `positional` is true."""
     positional: ClassVar[bool] = False
+
+    shares: tuple[Share, ...] = Field(default=(), description="what is taken from earlier blocks")
+
+    @field_validator("shares", mode="before")
+    @classmethod
+    def _read_shares(cls, found: object) -> object:
+        """Lists and objects, as JSON has them."""
+        if not isinstance(found, list | tuple):
+            return found
+        return tuple(share if isinstance(share, Share) else Share.model_validate(share) for share in found)
 
     @classmethod
     def complete(cls, fields: dict[str, Any], width: int) -> dict[str, Any]:
@@ -91,12 +129,53 @@ class Operator(BaseModel, ABC):
         Raises `InvalidInput` where the ratios give no whole sizes.
         """
 
+    def to_dict(self, exclude_defaults: bool = False) -> dict[str, Any]:
+        """The operator's JSON object in an architecture file; `shares` last, where there are some."""
+        fields = self.model_dump(by_alias=True, exclude_defaults=exclude_defaults)
+        shares = fields.pop("shares", ())
+        return {"op": self.name, **fields} | ({"shares": list(shares)} if shares else {})
+
+    @property
+    def alone(self) -> Self:
+        """The operator without its shares: what blocks that share must have in common."""
+        return self.model_copy(update={"shares": ()}) if self.shares else self
+
     def check(self, width: int) -> None:
         """Raise `InvalidInput` where the fields contradict the width or each other."""
 
     @abstractmethod
     def weights(self, width: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each weight, as the Flax module holds them (matrices `[in, out]`)."""
+        """Name and shape of each weight, as the Flax module holds them (matrices `[in, out]`).
+
+        All of them; `own_weights` leaves out what is shared.
+        """
+
+    def feature_groups(self) -> Mapping[What, Group]:
+        """The feature groups that blocks may share; by default none."""
+        return {}
+
+    @property
+    def shareable(self) -> tuple[What, ...]:
+        """What blocks of this operator can share."""
+        return () if self.kind == "skip" else ("weights", *self.feature_groups())
+
+    def has_own(self, what: What) -> bool:
+        """Whether the block does not share this with an earlier one."""
+        return all(share.what != what for share in self.shares)
+
+    def own_weights(self, width: int) -> dict[str, tuple[int, ...]]:
+        """`weights` without what the block shares."""
+        if not self.has_own("weights"):
+            return {}
+        groups = self.feature_groups()
+        shared = {name for share in self.shares for name in groups[share.what].weights}
+        return {name: shape for name, shape in self.weights(width).items() if name not in shared}
+
+    def own_state(self, width: int, context: int) -> dict[str, tuple[int, ...]]:
+        """`state` without what the block reads from that of an earlier one."""
+        groups = self.feature_groups()
+        shared = {name for share in self.shares if share.what in groups for name in groups[share.what].state}
+        return {name: shape for name, shape in self.state(width, context).items() if name not in shared}
 
     @abstractmethod
     def decode_flops(self, width: int, context: int) -> int:
@@ -112,25 +191,34 @@ class Operator(BaseModel, ABC):
         return {}
 
     def state_traffic(self, width: int, context: int) -> int:
-        """Elements of state read and written for one decoded token; by default all, both ways."""
-        return 2 * self.state_elements(width, context)
+        """Elements of state read and written for one decoded token; by default all read, its own written."""
+        read = sum(prod(shape) for shape in self.state(width, context).values())
+        return read + self.state_elements(width, context)
 
     @abstractmethod
     def activation_elements(self, width: int) -> int:
         """Elements of intermediate results for one token, inside the block."""
 
     def parameters(self, width: int) -> int:
-        """Exact number of parameters, the block's norm left out."""
+        """Exact number of parameters of its own, the block's norm left out."""
+        return sum(prod(shape) for shape in self.own_weights(width).values())
+
+    def weight_traffic(self, width: int, tokens: int) -> int:
+        """Elements of weights read to work on `tokens` tokens at once; by default all, shared ones too."""
+        del tokens
         return sum(prod(shape) for shape in self.weights(width).values())
 
     def state_elements(self, width: int, context: int) -> int:
-        """Exact number of elements of `state`."""
-        return sum(prod(shape) for shape in self.state(width, context).values())
+        """Exact number of elements of state of its own."""
+        return sum(prod(shape) for shape in self.own_state(width, context).values())
 
     def matrix_flops(self, width: int, *names: str) -> int:
-        """FLOPs of one token through the named weight matrices."""
-        weights = self.weights(width)
-        return sum(2 * prod(weights[name]) for name in names)
+        """FLOPs of one token through the named weight matrices, those of shared features left out."""
+        groups, weights = self.feature_groups(), self.weights(width)
+        shared = {
+            name for share in self.shares if share.what in groups for name in groups[share.what].weights
+        }
+        return sum(2 * prod(weights[name]) for name in names if name not in shared)
 
 
 def whole(value: Fraction | int, what: str) -> int:

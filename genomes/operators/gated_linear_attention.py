@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
-from genomes.operators.base import MAX_SIZE, Kind, Operator, Setting, Value, number, whole
+from genomes.operators.base import MAX_SIZE, Group, Kind, Operator, Setting, Value, What, number, whole
 from genomes.scale import Scale
 
 
@@ -50,11 +50,21 @@ class GatedLinearAttention(Operator):
             "out": (values, width),
         }
 
+    def feature_groups(self) -> Mapping[What, Group]:
+        """Keys, values, or the whole state with its decays."""
+        decay = ("decay_down", "decay_up", "decay_bias")
+        return {
+            "keys": Group(("k",), ("k",)),
+            "values": Group(("v",), ("v",)),
+            "cache": Group(("k", "v", *decay), ("k", "v", "log_decay"), ("s",)),
+        }
+
     def decode_flops(self, width: int, context: int) -> int:
-        """An element of state costs 5: decay, rank-one update, readout."""
+        """An element of state costs 5: decay, rank-one update, readout; a shared one is only read out."""
         del context
         projections = self.matrix_flops(width, "q", "k", "v", "decay_down", "decay_up", "gate", "out")
-        return projections + 5 * self.heads * self.key_dim * self.value_dim
+        element = 5 if self.has_own("cache") else 2
+        return projections + element * self.heads * self.key_dim * self.value_dim
 
     def state(self, width: int, context: int) -> dict[str, tuple[int, ...]]:
         """One matrix a head."""

@@ -8,6 +8,9 @@ from proxies.axes import Array, Float, Int, Keys, Queries, Values
 QUERY_CHUNK = 64
 CHUNKS_AT_MOST = 8
 
+Group = Float[Array, "B J R K"]
+"""Queries of the heads that read one key/value head, as rows: `R = H / J` times the queries."""
+
 
 def causal_attention(q: Queries, k: Keys, v: Values, window: int | None = None) -> Float[Array, "B T H V"]:
     """`softmax(q k^T / sqrt(K)) v` over the tokens not after each query, `window` of them where given.
@@ -17,19 +20,50 @@ def causal_attention(q: Queries, k: Keys, v: Values, window: int | None = None) 
     """
     batch, tokens, heads, size = q.shape
     groups = k.shape[2]
-    q = (q * size**-0.5).reshape(batch, tokens, groups, heads // groups, size).transpose(0, 2, 3, 1, 4)
-    k, v = k.transpose(0, 2, 1, 3)[:, :, None], v.transpose(0, 2, 1, 3)[:, :, None]
+    shared = heads // groups
+    q = (q * size**-0.5).reshape(batch, tokens, groups, shared, size).transpose(0, 2, 3, 1, 4)
+    k, v = k.transpose(0, 2, 1, 3), v.transpose(0, 2, 1, 3)
     chunk = max(QUERY_CHUNK, -(-tokens // CHUNKS_AT_MOST))
     outputs = []
     for start in range(0, tokens, chunk):
         stop = min(start + chunk, tokens)
         first = 0 if window is None else max(0, start - window + 1)
         seen = visible(jnp.arange(start, stop), jnp.arange(first, stop), window)
-        scores = q[:, :, :, start:stop] @ k[:, :, :, first:stop].swapaxes(3, 4)
-        weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf), axis=-1)
-        outputs.append(weights @ v[:, :, :, first:stop])
-    mixed = jnp.concatenate(outputs, axis=3).transpose(0, 3, 1, 2, 4)
-    return mixed.reshape(batch, tokens, heads, v.shape[-1])
+        rows = q[:, :, :, start:stop].reshape(batch, groups, -1, size)
+        mixed = _attend(rows, k[:, :, first:stop], v[:, :, first:stop], jnp.tile(seen, (shared, 1)))
+        outputs.append(mixed.reshape(batch, groups, shared, stop - start, -1))
+    return jnp.concatenate(outputs, axis=3).transpose(0, 3, 1, 2, 4).reshape(batch, tokens, heads, -1)
+
+
+@jax.custom_vjp
+def _attend(
+    q: Group, k: Float[Array, "B J S K"], v: Float[Array, "B J S V"], seen: Array
+) -> Float[Array, "B J R V"]:
+    """`softmax(q k^T) v` over the keys seen (`R S`); each query sees one at least.
+
+    The output is divided by the sum of the weights, in place of the weights, and the gradient of the softmax
+    subtracts `output . gradient`, in place of a sum over the keys (arXiv 2205.14135, appendix B.2).
+    """
+    return _attend_forward(q, k, v, seen)[0]
+
+
+def _attend_forward(q: Group, k: Array, v: Array, seen: Array) -> tuple[Array, tuple[Array, ...]]:
+    scores = jnp.where(seen, q @ k.swapaxes(2, 3), -jnp.inf)
+    weights = jnp.exp(scores - scores.max(-1, keepdims=True))
+    total = weights.sum(-1, keepdims=True)
+    output = (weights @ v) / total
+    return output, (q, k, v, weights, total, output)
+
+
+def _attend_backward(saved: tuple[Array, ...], gradient: Array) -> tuple[Array, Array, Array, None]:
+    q, k, v, weights, total, output = saved
+    gradient = gradient / total
+    common = (gradient * output).sum(-1, keepdims=True)
+    d_scores = weights * (gradient @ v.swapaxes(2, 3) - common)
+    return d_scores @ k, d_scores.swapaxes(2, 3) @ q, weights.swapaxes(2, 3) @ gradient, None
+
+
+_attend.defvjp(_attend_forward, _attend_backward)
 
 
 def visible(queries: Int[Array, "Q"], keys: Int[Array, "S"], window: int | None) -> Array:

@@ -12,7 +12,7 @@ from jax import lax
 from proxies.axes import Array, Float
 from proxies.kernels.linear_recurrence import linear_recurrence
 
-HEAD_CHUNK = 16
+HEAD_CHUNKS = (16, 32, 64, 128)
 CHANNEL_CHUNK = 16
 MIN_LOG_DECAY = -80.0 / CHANNEL_CHUNK
 """A decay per key channel may not fall below exp(this) a token: within a chunk its inverse stays finite in
@@ -27,15 +27,18 @@ def head_decay(
     v: Float[Array, "B T H V"],
     log_decay: Float[Array, "B T H"],
     s0: Matrix | None = None,
-    chunk: int = HEAD_CHUNK,
+    chunk: int | None = None,
 ) -> tuple[Float[Array, "B T H V"], Matrix]:
     """One decay a head: outputs of all tokens and the state after the last, from `s0` (default zeros).
 
     Groups of `H / G` heads share queries and keys, so `q k^T` and the products with the state are taken
-    once a group. `log_decay` is at most 0.
+    once a group. `log_decay` is at most 0. A chunk is by default about `sqrt(K V)` tokens long: its scores
+    are then about as many as the elements of its state, and both are written to memory.
     """
     batch, tokens, groups, keys = q.shape
     heads, values = v.shape[2:]
+    if chunk is None:
+        chunk = next(size for size in HEAD_CHUNKS if size**2 >= keys * values or size == HEAD_CHUNKS[-1])
     shared, chunk = heads // groups, min(chunk, tokens)
     count = -(-tokens // chunk)
     q, k, v, log_decay = (_fill(z, count * chunk) for z in (q, k, v, log_decay))
@@ -99,16 +102,19 @@ def channel_decay(
     return outputs.reshape(batch, count * chunk, heads, -1)[:, :tokens], states[:, -1]
 
 
-def one_token(
-    q: Float[Array, "B H K"],
+def next_state(
     k: Float[Array, "B H K"],
     v: Float[Array, "B H V"],
     log_decay: Float[Array, "B H K"] | Float[Array, "B H 1"],
     s: Matrix,
-) -> tuple[Float[Array, "B H V"], Matrix]:
-    """One step of the recurrence."""
-    s = jnp.exp(log_decay)[..., None] * s + k[..., None] * v[:, :, None]
-    return (q[..., None] * s).sum(2), s
+) -> Matrix:
+    """The state after one more token."""
+    return jnp.exp(log_decay)[..., None] * s + k[..., None] * v[:, :, None]
+
+
+def readout(q: Float[Array, "B H K"], s: Matrix) -> Float[Array, "B H V"]:
+    """The output of one token from the state after it."""
+    return (q[..., None] * s).sum(2)
 
 
 def naive_gated_state(

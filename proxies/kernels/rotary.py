@@ -5,21 +5,29 @@ import jax.numpy as jnp
 from proxies.axes import Array, Float, Int
 
 
-def rotate(x: Float[Array, "B T H K"], positions: Int[Array, "T"], theta: float) -> Float[Array, "B T H K"]:
-    """Rotate-half rotary positions (arXiv 2104.09864): channel j turns with channel `j + K/2` by
-    `position theta^(-2 j / K)`, in float32."""
-    half = x.shape[-1] // 2
+def rotate(
+    x: Float[Array, "B T H K"], positions: Int[Array, "T"], theta: float, rotary_dim: int | None = None
+) -> Float[Array, "B T H K"]:
+    """Rotate-half rotary positions (arXiv 2104.09864), in float32, of the first R = `rotary_dim` channels.
+
+    Channel j turns with channel `j + R/2` by `position theta^(-2 j / R)`; R is the whole head by default.
+    """
+    rotary_dim = rotary_dim or x.shape[-1]
+    half = rotary_dim // 2
     frequency = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
     angle = (positions.astype(jnp.float32)[:, None] * frequency)[:, None]
     cos, sin = jnp.cos(angle).astype(x.dtype), jnp.sin(angle).astype(x.dtype)
-    first, second = x[..., :half], x[..., half:]
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+    first, second, rest = x[..., :half], x[..., half:rotary_dim], x[..., rotary_dim:]
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin, rest], axis=-1)
 
 
-def naive_rotate(x: Float[Array, "B T H K"], theta: float) -> Float[Array, "B T H K"]:
+def naive_rotate(
+    x: Float[Array, "B T H K"], theta: float, rotary_dim: int | None = None
+) -> Float[Array, "B T H K"]:
     """The same as a complex product, from position 0."""
-    half = x.shape[-1] // 2
-    z = x[..., :half] + 1j * x[..., half:]
-    angle = jnp.outer(jnp.arange(x.shape[1]), theta ** (-2.0 * jnp.arange(half) / x.shape[-1]))
+    rotary_dim = rotary_dim or x.shape[-1]
+    half = rotary_dim // 2
+    z = x[..., :half] + 1j * x[..., half:rotary_dim]
+    angle = jnp.outer(jnp.arange(x.shape[1]), theta ** (-2.0 * jnp.arange(half) / rotary_dim))
     z = z * jnp.exp(1j * angle)[:, None]
-    return jnp.concatenate([z.real, z.imag], axis=-1)
+    return jnp.concatenate([z.real, z.imag, x[..., rotary_dim:]], axis=-1)

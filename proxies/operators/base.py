@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +10,32 @@ import numpy as np
 from flax import linen as nn
 
 from genomes import Operator
-from proxies.axes import Array, Hidden, Position, State
+from proxies.axes import Array, Features, Hidden, Position, State
 
 Initializer = Callable[..., Array]
+
+
+class Shared(NamedTuple):
+    """What a block that shares features is given when decoding."""
+
+    features: Features
+    """Of the new tokens."""
+    before: dict[str, Array]
+    """The donor's entries of state before the new tokens."""
+    after: dict[str, Array]
+    """And after them."""
+
+
+NOTHING = Shared({}, {}, {})
 
 
 class OperatorModule(nn.Module):
     """Base of the Flax modules; one subclass a file, taking its operator value as `spec`.
 
     Subclasses create the weights that `spec.weights(width)` declares, in `setup`, through `weight`, and
-    define `__call__`, `extend` and `reference`.
+    define `__call__`, `extend` and `reference`. Those whose value has `feature_groups` define `features`, and
+    take `shared`: features of an earlier block (`Features` in `__call__`, `Shared` in `extend`) that stand in
+    for their own.
     """
 
     spec: Any
@@ -28,21 +44,27 @@ class OperatorModule(nn.Module):
     residual_scale: float = 1.0
     """Factor on the initial output projection; `blocks ** -0.5` keeps the residual stream's size."""
 
-    def weight(self, name: str, initializer: Initializer | None = None) -> Array:
-        """The declared weight `name`; matrices start normal with variance 1 / fan-in."""
-        shape = self.spec.weights(self.width)[name]
-        weight: Array = self.param(name, initializer or fan_in(), shape)
-        return weight
+    def weight(self, name: str, initializer: Initializer | None = None) -> Any:
+        """The declared weight `name`; matrices start normal with variance 1 / fan-in.
+
+        None where the block shares what the weight would compute.
+        """
+        shapes = self.spec.own_weights(self.width)
+        return self.param(name, initializer or fan_in(), shapes[name]) if name in shapes else None
 
     def initial_state(self, batch: int, context: int, dtype: Any = jnp.float32) -> dict[str, Array]:
         """An empty state with room for `context` tokens."""
         spec: Operator = self.spec
-        return {
-            name: jnp.zeros((batch, *shape), dtype) for name, shape in spec.state(self.width, context).items()
-        }
+        entries = spec.own_state(self.width, context).items()
+        return {name: jnp.zeros((batch, *shape), dtype) for name, shape in entries}
 
     def create(self) -> None:
         """Create the weights (by `setup`), and nothing else."""
+
+    def features(self, x: Hidden, position: Position = 0, state: State | None = None) -> Features:
+        """What later blocks may share of these tokens, after `position` tokens that left `state`."""
+        del x, position, state
+        return {}
 
     def __call__(self, x: Hidden) -> Hidden:
         """All tokens of a sequence at once, for training."""

@@ -3,11 +3,17 @@
 import jax
 import jax.numpy as jnp
 
-from proxies.axes import Array, Hidden, Position, State
-from proxies.kernels.gated_state import MIN_LOG_DECAY, channel_decay, naive_gated_state, one_token
+from proxies.axes import Array, Features, Hidden, Position, State
+from proxies.kernels.gated_state import (
+    MIN_LOG_DECAY,
+    channel_decay,
+    naive_gated_state,
+    next_state,
+    readout,
+)
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
-from proxies.operators.base import OperatorModule, constant, fan_in
+from proxies.operators.base import NOTHING, OperatorModule, Shared, constant, fan_in
 
 TEMPERATURE = 16.0
 """Root taken of the decay's sigmoid (arXiv 2312.06635, section 4.4)."""
@@ -24,35 +30,51 @@ class GatedLinearAttention(OperatorModule):
         self.gate, self.norm = self.weight("gate"), self.weight("norm", constant(1))
         self.out = self.weight("out", fan_in(self.residual_scale))
 
-    def _project(self, x: Hidden) -> tuple[Array, Array, Array, Array]:
-        def heads(z: Array) -> Array:
-            return z.reshape(*x.shape[:2], self.spec.heads, -1)
+    def _heads(self, z: Array) -> Array:
+        return z.reshape(*z.shape[:2], self.spec.heads, -1)
 
-        q, k, v = (heads(project(x, weight)) for weight in (self.q, self.k, self.v))
-        decay = project(project(x, self.decay_down), self.decay_up) + self.decay_bias
-        log_decay = jnp.maximum(jax.nn.log_sigmoid(decay) / TEMPERATURE, MIN_LOG_DECAY)
-        return q * self.spec.key_dim**-0.5, k, v, heads(log_decay)
+    def features(self, x: Hidden, position: Position = 0, state: State | None = None) -> Features:
+        """Keys `k`, values `v` and `log_decay` of each key channel, as far as they are its own."""
+        del position, state
+        features: Features = {}
+        if self.k is not None:
+            features["k"] = self._heads(project(x, self.k))
+        if self.v is not None:
+            features["v"] = self._heads(project(x, self.v))
+        if self.decay_down is not None:
+            decay = project(project(x, self.decay_down), self.decay_up) + self.decay_bias
+            log_decay = jnp.maximum(jax.nn.log_sigmoid(decay) / TEMPERATURE, MIN_LOG_DECAY)
+            features["log_decay"] = self._heads(log_decay)
+        return features
+
+    def _inputs(self, x: Hidden, shared: Features) -> tuple[Array, Array, Array, Array]:
+        q = self._heads(project(x, self.q)) * self.spec.key_dim**-0.5
+        found = self.features(x) | shared
+        return q, found["k"], found["v"], found["log_decay"]
 
     def _merge(self, x: Hidden, o: Array) -> Hidden:
         normed = rms_norm(o, self.norm, self.norm_eps).reshape(*x.shape[:2], -1)
         return project(normed * jax.nn.silu(project(x, self.gate)), self.out)
 
-    def __call__(self, x: Hidden) -> Hidden:
+    def __call__(self, x: Hidden, shared: Features | None = None) -> Hidden:
         """All tokens, in chunks."""
-        return self._merge(x, channel_decay(*self._project(x))[0])
+        return self._merge(x, channel_decay(*self._inputs(x, shared or {}))[0])
 
-    def extend(self, x: Hidden, state: State, position: Position) -> tuple[Hidden, State]:
+    def extend(
+        self, x: Hidden, state: State, position: Position, shared: Shared = NOTHING
+    ) -> tuple[Hidden, State]:
         """The next tokens, from the state."""
         del position
-        inputs = self._project(x)
+        inputs = self._inputs(x, shared.features)
+        before = shared.before["s"] if "s" in shared.before else state["s"]
         if x.shape[1] > 1:
-            o, s = channel_decay(*inputs, state["s"])
+            o, s = channel_decay(*inputs, before)
         else:
             q, k, v, log_decay = (z[:, 0] for z in inputs)
-            o, s = one_token(q, k, v, log_decay, state["s"])
-            o = o[:, None]
-        return self._merge(x, o), {"s": s}
+            s = shared.after.get("s", next_state(k, v, log_decay, before))
+            o = readout(q, s)[:, None]
+        return self._merge(x, o), dict.fromkeys(state, s)
 
     def reference(self, x: Hidden) -> Hidden:
         """Step by step."""
-        return self._merge(x, naive_gated_state(*self._project(x)))
+        return self._merge(x, naive_gated_state(*self._inputs(x, {})))

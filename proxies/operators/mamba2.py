@@ -8,7 +8,7 @@ import numpy as np
 
 from proxies.axes import Array, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
-from proxies.kernels.gated_state import head_decay, naive_gated_state, one_token
+from proxies.kernels.gated_state import head_decay, naive_gated_state, next_state, readout
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
 from proxies.operators.base import OperatorModule, constant, fan_in, spread
@@ -69,8 +69,8 @@ class Mamba2(OperatorModule):
         else:
             c, b, v, log_decay = (m[:, 0] for m in inputs)
             c, b = (jnp.repeat(m, self.spec.heads // self.spec.groups, axis=1) for m in (c, b))
-            o, s = one_token(c, b, v, log_decay[..., None], s)
-            o = o[:, None]
+            s = next_state(b, v, log_decay[..., None], s)
+            o = readout(c, s)[:, None]
         return self._merge(z, o, u), {"conv": conv_state(xbc, state["conv"]), "s": s.swapaxes(2, 3)}
 
     def reference(self, x: Hidden) -> Hidden:

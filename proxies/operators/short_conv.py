@@ -24,7 +24,7 @@ class ShortConv(OperatorModule):
         return project(c * convolve(gated, self.conv), self.out_proj), gated
 
     def __call__(self, x: Hidden) -> Hidden:
-        """All tokens, by shifted multiply-adds."""
+        """All tokens at once."""
         return self._apply(x, causal_conv)[0]
 
     def extend(self, x: Hidden, state: State, position: Position) -> tuple[Hidden, State]:
@@ -34,5 +34,5 @@ class ShortConv(OperatorModule):
         return y, {"conv": conv_state(gated, state["conv"])}
 
     def reference(self, x: Hidden) -> Hidden:
-        """Tap by tap."""
+        """By Toeplitz matrices."""
         return self._apply(x, naive_causal_conv)[0]

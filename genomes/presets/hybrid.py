@@ -1,14 +1,14 @@
-"""Search spaces by name, each with its source."""
+"""The families that released small hybrid models are built of."""
 
-from genomes.errors import InvalidInput
-from genomes.space import Rule, SearchSpace, block_class
+from genomes.rules import Count
+from genomes.space import SearchSpace, block_class
 
 HYBRID = SearchSpace(
     name="hybrid",
     description=(
-        "Attention, gated short convolutions, three recurrences and SwiGLU in free order: the families "
-        "that released small hybrid models are built of (LFM2, arXiv 2511.23404; Griffin, 2402.19427; "
-        "Mamba-2 hybrids, 2405.21060; gated linear attention, 2312.06635)."
+        "Attention, gated short convolutions, three recurrences and SwiGLU in free order: the families that "
+        "released small hybrid models are built of (LFM2, arXiv 2511.23404; Griffin, 2402.19427; Mamba-2 "
+        "hybrids, 2405.21060; gated linear attention, 2312.06635)."
     ),
     classes=(
         block_class(
@@ -32,15 +32,9 @@ HYBRID = SearchSpace(
         block_class("skip", "skip", weight=0.5),
     ),
     blocks=8,
-    rules=(Rule(("attention", "recurrence", "convolution"), at_least=2), Rule(("memoryless",), at_least=1)),
+    rules=(
+        Count(kinds=("attention", "recurrence", "convolution"), at_least=2),
+        Count(kinds=("memoryless",), at_least=1),
+    ),
     references=("transformer++", "lfm2", "mamba2-hybrid", "griffin"),
 )
-
-PRESETS: dict[str, SearchSpace] = {space.name: space for space in (HYBRID,)}
-
-
-def preset(name: str) -> SearchSpace:
-    """The search space of that name. Raises `InvalidInput` listing the known ones."""
-    if name not in PRESETS:
-        raise InvalidInput(f"unknown search space {name!r}; known: {', '.join(PRESETS)}")
-    return PRESETS[name]

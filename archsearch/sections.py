@@ -1,0 +1,203 @@
+"""The sections of a campaign file; every key typed and bounded."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from genomes import InvalidInput, Runtime, Scale, SearchSpace, block_class, deployable, preset
+from hardware_profiles import Dtype
+
+Metric = Literal[
+    "quality",
+    "parameters",
+    "state_bytes",
+    "prefill_flops_per_token",
+    "decode_flops_per_token",
+    "prefill_latency_s",
+    "decode_latency_s",
+    "peak_memory_bytes",
+]
+ON_A_DEVICE = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
+PATH_SETTINGS = ("path", "tokenizer")
+"""Settings of tasks that name files: made absolute, so that workers find them."""
+
+
+def _number(value: Any) -> Any:
+    """YAML reads `350e6` as text."""
+    return float(value) if isinstance(value, str) else value
+
+
+class Section(BaseModel):
+    """Base of the sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SpaceSection(Section):
+    """What may be built."""
+
+    preset: str | None = Field(default="hybrid", description="none: only `classes`")
+    blocks: int | None = Field(
+        default=None, ge=1, le=256, description="blocks of a genome, at most; default: the preset's"
+    )
+    min_blocks: int | None = Field(
+        default=None, ge=1, le=256, description="fewest blocks of a genome; default: the preset's"
+    )
+    parameters: Annotated[int, BeforeValidator(_number)] | None = Field(
+        default=None, ge=1, description="parameters of every candidate at the target, within 1 %"
+    )
+    classes: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="classes of blocks beside the preset's: name and variants, as layouts write them",
+    )
+    deploys_to: list[Runtime] = Field(
+        default_factory=list, description="runtimes that must load every candidate"
+    )
+
+    @model_validator(mode="after")
+    def _something_to_build(self) -> Self:
+        if self.preset is None and not (self.classes and self.blocks):
+            raise ValueError("without a preset, classes and blocks say what to build")
+        return self
+
+    def space(self, target: Scale) -> SearchSpace:
+        """The search space of what `target` is deployed at. Raises `InvalidInput`."""
+        own = tuple(block_class(name, *variants) for name, variants in self.classes.items())
+        if self.preset is None:
+            assert self.blocks is not None
+            space = SearchSpace("custom", "The classes of the campaign file.", own, self.blocks)
+        else:
+            space = preset(self.preset)
+            if taken := {each.name for each in own} & {each.name for each in space.classes}:
+                raise InvalidInput(f"classes: {', '.join(sorted(taken))} is one of {self.preset} already")
+            space = replace(space, classes=space.classes + own)
+        space = space.with_blocks(self.blocks or space.blocks, self.min_blocks)
+        return deployable(space, self.deploys_to, target) if self.deploys_to else space
+
+
+class ObjectiveSection(Section):
+    """A named metric, its direction and an optional bound, which rejects before training."""
+
+    metric: Metric
+    direction: Literal["min", "max"] | None = Field(
+        default=None, description="default: max for quality, else min"
+    )
+    device: str | None = None
+    context: int = Field(default=1024, ge=1, le=10_000_000, description="tokens")
+    batch: int = Field(default=1, ge=1, le=65_536)
+    dtype: Dtype = "float32"
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def full_name(self) -> str:
+        """Metric and what it depends on, such as `decode_latency_s[this-machine,4096,1,float32]`."""
+        match self.metric:
+            case "quality" | "parameters":
+                return self.metric
+            case "state_bytes":
+                return f"{self.metric}[{self.context},{self.batch},{self.dtype}]"
+            case "prefill_flops_per_token" | "decode_flops_per_token":
+                return f"{self.metric}[{self.context}]"
+            case _:
+                return f"{self.metric}[{self.device},{self.context},{self.batch},{self.dtype}]"
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.metric in ON_A_DEVICE and self.device is None:
+            raise ValueError(
+                f"{self.metric} needs a device, for example this-machine; archsearch devices lists them"
+            )
+        if self.metric not in ON_A_DEVICE and self.device is not None:
+            raise ValueError(f"{self.metric} does not depend on a device; remove device: {self.device}")
+        if self.metric == "quality" and (self.at_most is not None or self.at_least is not None):
+            raise ValueError("quality is known only after training, so it takes no at_most or at_least")
+        if self.metric == "quality" and self.direction == "min":
+            raise ValueError("quality is better when higher; direction: max")
+        return self
+
+
+class TaskSection(Section):
+    """A task, its weight in the quality, and its own settings beside them."""
+
+    task: str
+    weight: float = Field(default=1.0, gt=0)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_settings(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        settings = data.get("settings")
+        if settings is not None and not isinstance(settings, dict):
+            return data
+        settings = dict(settings or {})
+        settings |= {k: v for k, v in data.items() if k not in ("task", "weight", "settings")}
+        for name in PATH_SETTINGS:
+            if isinstance(settings.get(name), str):
+                settings[name] = str(Path(settings[name]).expanduser().absolute())
+        return {k: v for k, v in data.items() if k in ("task", "weight")} | {"settings": settings}
+
+
+class SearchSection(Section):
+    """The genetic algorithm; STAR's proportions by default (arXiv 2411.17800, section 4)."""
+
+    algorithm: Literal["nsga2"] = "nsga2"
+    population: int = Field(default=16, ge=2, le=4096)
+    generations: int = Field(default=18, ge=1, le=10_000, description="the random first one included")
+    elites: int = Field(default=2, ge=0, description="a later generation adds population - elites candidates")
+    crossover_points: int = Field(default=2, ge=1)
+    mutation: float = Field(default=0.1, ge=0, le=1, description="probability that a gene is drawn anew")
+    structural: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="probability that blocks of a child are swapped, inserted, deleted or duplicated",
+    )
+    tournament: int = Field(default=2, ge=1, description="contestants for each parent")
+
+    @model_validator(mode="after")
+    def _something_new(self) -> Self:
+        if self.elites >= self.population:
+            raise ValueError(f"elites {self.elites} leave no room in a population of {self.population}")
+        return self
+
+
+class BudgetSection(Section):
+    """How each candidate is trained."""
+
+    length: int = Field(default=64, ge=2, le=1_048_576, description="tokens of a sequence")
+    batch: int = Field(default=16, ge=1, le=65_536, description="sequences of a step")
+    rungs: list[int] = Field(default=[60, 180], min_length=1, description="training steps of each rung")
+    promote: float = Field(
+        default=1 / 3, gt=0, le=1, description="share of a generation that reaches the next rung"
+    )
+    learning_rates: list[float] = Field(default=[1e-3, 3e-3], min_length=1)
+    warmup_steps: int | None = Field(default=None, ge=0, description="default: a tenth of the first rung")
+    decay_fraction: float = Field(default=0.2, gt=0, lt=1)
+    weight_decay: float = Field(default=0.1, ge=0)
+    evaluation_batches: int = Field(default=8, ge=1, le=100_000)
+    seeds: int = Field(default=1, ge=1, le=100, description="replicates of each trial; scores are averaged")
+    threads: int = Field(default=1, ge=1, le=1024, description="CPU threads of a worker")
+    platform: Literal["cpu", "gpu", "cuda", "rocm", "tpu"] = "cpu"
+    timeout_s: float | None = Field(
+        default=None, gt=0, description="a candidate that trains longer has failed"
+    )
+
+    @field_validator("rungs")
+    @classmethod
+    def _rise(cls, rungs: list[int]) -> list[int]:
+        if any(b <= a for a, b in pairwise(rungs)) or rungs[0] < 2:
+            raise ValueError("rungs are numbers of steps, from 2, each larger than the one before")
+        return rungs
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _rates(cls, rates: list[float]) -> list[float]:
+        if len(set(rates)) != len(rates) or not all(0 < rate <= 1 for rate in rates):
+            raise ValueError("learning rates lie above 0, at most 1, and differ")
+        return rates

@@ -1,0 +1,55 @@
+"""A search space restricted to what runtimes load."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from genomes.deployment import DeploysTo, Runtime
+from genomes.errors import InvalidInput
+from genomes.scale import Scale
+from genomes.space import SearchSpace
+from genomes.variation import random_genome
+
+
+def deployable(space: SearchSpace, runtimes: Sequence[Runtime], target: Scale) -> SearchSpace:
+    """The space with a `DeploysTo` rule, whose classes are those that its blocks and other rules allow.
+
+    Raises `InvalidInput` where no runtime could load what blocks share, or no class is left.
+    """
+    if space.sharing or space.recurrence:
+        raise InvalidInput(f"deploys_to: no runtime shares between blocks, as space {space.name} does")
+    rule = DeploysTo(tuple(runtimes), target)
+    rule.check(space.fewest)
+    classes = tuple(each for each in rule.candidates if _has_genomes(space, replace(rule, classes=(each,))))
+    if not classes:
+        hint = (
+            " (stretching tears layers apart: try target.repeat: stack)" if target.repeat == "stretch" else ""
+        )
+        raise InvalidInput(
+            f"deploys_to: space {space.name} with {space.blocks} blocks holds nothing that "
+            f"{' and '.join(runtimes)} load{hint}; they load: {', '.join(c.name for c in rule.candidates)}"
+        )
+    return _ruled(space, replace(rule, classes=classes))
+
+
+def _ruled(space: SearchSpace, rule: DeploysTo) -> SearchSpace:
+    return replace(space, rules=(*space.rules, rule))
+
+
+def _has_genomes(space: SearchSpace, rule: DeploysTo) -> bool:
+    """Whether a layout of one class, made of nothing but its blocks, meets all rules."""
+    (model_class,) = rule.classes
+    kept = [
+        each._replace(variants=held)
+        for each in space.classes
+        if (held := tuple(v for v in each.variants if v.op == "skip" or model_class.holds(v)))
+    ]
+    if all(variant.op == "skip" for each in kept for variant in each.variants):
+        return False
+    narrowed = replace(space, classes=tuple(kept))
+    try:
+        random_genome(_ruled(narrowed, rule), np.random.default_rng(0))
+    except InvalidInput:
+        return False
+    return True

@@ -1,0 +1,32 @@
+"""The benchmark against PyTorch runs and says what its readers need; never how fast anything is."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "proxy_throughput.py"
+
+
+@pytest.mark.slow
+def test_a_shrunk_throughput_run_finds_the_same_models_and_writes_its_rows(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    out = tmp_path / "rows.json"
+    options = ["--widths", "16", "--lengths", "32", "--seconds", "0", "--no-compile", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARK), *options], capture_output=True, text=True, timeout=550, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads(out.read_text(encoding="utf-8"))
+    assert {"cpu", "threads", "jax", "torch", "cxx", "tokens_a_step"} <= written.keys()
+    assert len({row["case"] for row in written["rows"]}) == len(written["rows"]) == 8
+    for row in written["rows"]:
+        assert (row["width"], row["length"], row["batch"]) == (16, 32, 64)
+        for key in ("tokens_per_s", "peer_tokens_per_s", "ratio", "peer_eager_tokens_per_s", "compile_s"):
+            assert math.isfinite(row[key])
+            assert row[key] > 0
+        assert row["rounds"] >= 3
+        assert row["p10_p90"].keys() == {"ours", "eager"}

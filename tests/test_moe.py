@@ -1,0 +1,274 @@
+"""Mixtures of experts: routed as in a plain loop, balanced in training, priced by the experts that work."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genomes import Architecture, InvalidInput, MoE, Scale, SwiGLU, parse_layout, read_architecture
+from hardware_profiles import Workload
+from hardware_profiles.work import ELEMENTWISE_ROWS, decode_work, prefill_work
+from proxies import trials
+from proxies.config import TrialConfig
+from proxies.operators.moe import MoE as Module
+from proxies.operators.moe import fill_blocks, load_balance
+from proxies.training import Metrics, initial_state, padded_vocabulary, program
+from proxies.trials import TrialResult, run_trial
+
+WIDTH = 12
+SPECS = {
+    "two of four": MoE(experts=4, top_k=2, hidden=8),
+    "two of four, not normalised": MoE(experts=4, top_k=2, hidden=8, normalise=False),
+    "one of three": MoE(experts=3, top_k=1, hidden=8, normalise=False),
+    "all": MoE(experts=3, top_k=3, hidden=8),
+    "shared": MoE(experts=4, top_k=2, hidden=8, shared_hidden=6),
+    "shared, gated": MoE(experts=9, top_k=4, hidden=5, shared_hidden=6, shared_gated=True),
+}
+every_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+
+
+def build(spec: MoE, tokens: int = 21, batch: int = 3) -> tuple[Module, dict[str, Any], jax.Array]:
+    module = Module(spec, WIDTH)
+    x = jax.random.normal(jax.random.key(0), (batch, tokens, WIDTH))
+    return module, module.init(jax.random.key(1), method="create"), x
+
+
+def loop(spec: MoE, params: dict[str, Any], x: np.ndarray) -> np.ndarray:
+    """Token by token, in float64: probabilities of all experts, the best of them, renormalised or not."""
+    w = {name: np.asarray(value, float) for name, value in params.items()}
+
+    def swiglu(row, gate, up, down):
+        g = row @ gate
+        return (g / (1 + np.exp(-g)) * (row @ up)) @ down
+
+    def token(row):
+        chances = np.exp(row @ w["router"])
+        chances /= chances.sum()
+        best = np.argsort(-chances, kind="stable")[: spec.top_k]
+        total = chances[best].sum() if spec.normalise else 1.0
+        y = sum(chances[e] / total * swiglu(row, w["gate"][e], w["up"][e], w["down"][e]) for e in best)
+        if spec.shared_hidden is not None:
+            gate = 1 / (1 + np.exp(-row @ w["shared_router"])) if spec.shared_gated else 1.0
+            y = y + gate * swiglu(row, w["shared_gate"], w["shared_up"], w["shared_down"])
+        return y
+
+    return np.array([[token(row) for row in sequence] for sequence in np.asarray(x, float)])
+
+
+# Routing
+
+
+@every_spec
+def test_routing_equals_a_loop_over_tokens(spec: MoE) -> None:
+    module, variables, x = build(spec)
+    expected = loop(spec, variables["params"], x)
+    np.testing.assert_allclose(jax.jit(module.apply)(variables, x), expected, rtol=1e-4, atol=1e-5)
+    extended, _ = jax.jit(lambda v, x: module.apply(v, x, {}, 0, method="extend"))(variables, x)
+    np.testing.assert_allclose(extended, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_no_token_is_dropped_when_all_choose_the_same() -> None:
+    spec = SPECS["two of four"]
+    module, variables, x = build(spec, tokens=150, batch=2)
+    params = variables["params"] | {"router": jnp.zeros((WIDTH, 4)).at[0].set(jnp.array([3.0, 1, 2, 0]))}
+    x = x.at[..., 0].set(1 + jnp.abs(x[..., 0]))
+    found = jax.jit(module.apply)({"params": params}, x)
+    np.testing.assert_allclose(found, loop(spec, params, x), rtol=1e-4, atol=1e-5)
+
+
+def test_of_equals_the_first_experts_are_chosen() -> None:
+    spec = SPECS["two of four"]
+    module, variables, x = build(spec)
+    params = variables["params"] | {"router": jnp.zeros((WIDTH, 4))}
+    first = params | {"router": jnp.zeros((WIDTH, 2))} | {n: params[n][:2] for n in ("gate", "up", "down")}
+    expected = loop(spec.model_copy(update={"experts": 2}), first, x)
+    found = jax.jit(module.apply)({"params": params}, x)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("choices", "experts", "size"), [(1, 5, 1), (40, 3, 1), (41, 5, 4), (60, 7, 16)])
+def test_every_choice_gets_a_row_of_its_experts_blocks(choices: int, experts: int, size: int) -> None:
+    rng, fill = np.random.default_rng(0), jax.jit(lambda chosen: fill_blocks(chosen, experts, size))
+    for used in (*range(1, experts + 1), *[experts] * 20):  # the bound is tight where rests are 1
+        chosen = rng.permutation(experts)[rng.integers(0, used, choices)]
+        expert, slot = (np.asarray(found) for found in fill(chosen))
+        assert len(set(slot.tolist())) == choices
+        np.testing.assert_array_equal(expert[slot // size], chosen)
+
+
+def test_a_decoded_token_reads_no_other_experts() -> None:
+    """Weights that are not numbers would spoil whatever touches them."""
+    spec = SPECS["shared, gated"]
+    module, variables, x = build(spec, tokens=1, batch=1)
+    params = variables["params"]
+    chosen = np.argsort(-np.asarray(x[0, 0] @ params["router"]))[: spec.top_k]
+    others = np.setdiff1d(np.arange(spec.experts), chosen)
+    spoiled = params | {name: params[name].at[others].set(jnp.nan) for name in ("gate", "up", "down")}
+    found, _ = jax.jit(lambda v, x: module.apply(v, x, {}, 0, method="extend"))({"params": spoiled}, x)
+    np.testing.assert_allclose(found, loop(spec, params, x), rtol=1e-4, atol=1e-5)
+
+
+@every_spec
+def test_gradients_reach_the_router_and_the_chosen_experts_alone(spec: MoE) -> None:
+    module, variables, x = build(spec, tokens=1, batch=1)
+    params = variables["params"]
+    found = jax.jit(jax.grad(lambda p: jnp.square(module.apply({"params": p}, x)).sum()))(params)
+    chosen = np.argsort(-np.asarray(x[0, 0] @ params["router"]))[: spec.top_k]
+    for name in ("gate", "up", "down"):
+        reached = np.abs(found[name]).max((1, 2)) > 0
+        assert set(np.flatnonzero(reached)) == set(chosen.tolist())
+    learns = np.abs(found["router"]).max(0) > 0
+    assert learns.all() if not spec.normalise else set(np.flatnonzero(learns)) == set(chosen.tolist())
+    assert all(np.abs(found[name]).max() > 0 for name in found)
+
+
+# Balance
+
+
+def test_the_loss_is_one_when_balanced_and_the_number_of_experts_when_collapsed() -> None:
+    tokens = np.arange(24)
+    balanced = 50.0 * np.eye(4)[tokens % 4]
+    chosen = (tokens % 4)[:, None]
+    assert load_balance(jnp.array(balanced), jnp.array(chosen)) == pytest.approx(1)
+    assert load_balance(jnp.zeros((24, 4)), jnp.array(chosen)) == pytest.approx(1)
+    collapsed = 50.0 * np.eye(4)[np.zeros(24, int)]
+    assert load_balance(jnp.array(collapsed), jnp.zeros((24, 1), int)) == pytest.approx(4)
+    pair = np.tile([0, 1], (24, 1))
+    assert load_balance(jnp.array(50.0 * np.array([[1, 1, 0, 0]] * 24)), jnp.array(pair)) == pytest.approx(2)
+
+
+@every_spec
+def test_the_loss_is_that_of_the_papers_equations(spec: MoE) -> None:
+    """`E sum_e f_e P_e`: `f_e` the share of choices, `P_e` the mean probability (equations 4 to 6)."""
+    module, variables, x = build(spec)
+    assert set(jax.eval_shape(module.init, jax.random.key(1), x)) == {"params"}
+    _, sown = jax.jit(lambda v, x: module.apply(v, x, mutable=["losses"]))(variables, x)
+    logits = np.asarray(x, float).reshape(-1, WIDTH) @ np.asarray(variables["params"]["router"], float)
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    counts = np.bincount(np.argsort(-logits)[:, : spec.top_k].ravel(), minlength=spec.experts)
+    expected = spec.experts * (counts / counts.sum() * chances.mean(0)).sum()
+    assert sown["losses"]["load_balance"][0] == pytest.approx(expected, rel=1e-5)
+
+
+# Training
+
+MIXTURE = Architecture(
+    width=16, vocab_size=16, blocks=(SwiGLU(hidden=16), MoE(experts=4, top_k=2, hidden=16, shared_hidden=16))
+)
+CONFIG = TrialConfig(
+    task="in-context-recall", length=16, batch=8, steps=10, learning_rate=5e-3, evaluation_batches=2
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialResult, Path]:
+    directory = tmp_path_factory.mktemp("mixture")
+    return run_trial(MIXTURE, CONFIG, 0, directory), directory
+
+
+def test_training_reports_the_balance(trained: tuple[TrialResult, Path]) -> None:
+    result, directory = trained
+    assert result.status == "ok"
+    assert 0.9 < result.load_balance < 4
+    assert json.loads((directory / "result.json").read_text())["load_balance"] == result.load_balance
+    rows = list(csv.DictReader((directory / "curve.csv").read_text().splitlines()))
+    assert len(rows) == CONFIG.steps and all(0.9 < float(row["load_balance"]) < 4 for row in rows)
+
+
+def test_training_balances_a_collapsed_router(trained: tuple[TrialResult, Path]) -> None:
+    """With nothing judged, only the load-balancing loss moves the weights."""
+    del trained  # compiled the program
+    task = CONFIG.make_task()
+    proxy = MIXTURE.with_vocabulary(padded_vocabulary(task.vocab_size))
+    compiled = program(proxy, task.readout, CONFIG.batch, CONFIG.length, CONFIG.weight_decay)
+    state = initial_state(proxy, task.readout, CONFIG.length, 0)
+    weights = state.parameters["model"]
+    weights["embedding"] = weights["embedding"].at[:, 0].set(3.0)
+    weights["ops_1"]["router"] = weights["ops_1"]["router"].at[0].set(jnp.array([2.0, 2, 0, 0]))
+    batch = task.batch("train", 0, 0, CONFIG.batch)
+    batches = [replace(batch, weights=np.zeros_like(batch.weights))] * 60
+    _, metrics = compiled.steps(state, batches, np.full(60, 3e-3, np.float32))
+    assert not metrics.loss.any()
+    assert metrics.load_balance[0] > 1.9 and metrics.load_balance[-1] < 1.1
+
+
+def test_a_balance_that_is_not_a_number_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def steps(self, state: Any, batches: list[Any], _: np.ndarray) -> tuple[Any, Metrics]:
+            zero = np.zeros(len(batches), np.float32)
+            return state, Metrics(zero, zero, np.where(np.arange(len(batches)) == 3, np.nan, zero))
+
+    monkeypatch.setattr(trials, "program", lambda *_: Broken())
+    result = run_trial(MIXTURE, CONFIG, 0)
+    assert (result.status, result.cause) == ("failed", "the loss became nan at step 3")
+
+
+# Sizes and price
+
+
+def test_layouts_say_the_experts() -> None:
+    plain = parse_layout("moe")
+    assert plain.at(Scale(width=64, head_dim=16)).blocks == (MoE(experts=8, top_k=2, hidden=128),)
+    assert plain.at(Scale(width=1024, head_dim=64)).blocks == (MoE(experts=8, top_k=2, hidden=2048),)
+    switch = parse_layout("moe(1/2,experts=16,top=1,shared=1)").at(Scale(width=64, head_dim=16)).blocks[0]
+    assert switch == MoE(experts=16, top_k=1, hidden=32, shared_hidden=64, normalise=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"top_k": 5}, "top_k = 5 is more than experts = 4"),
+        ({"top_k": 1}, "normalise = true with top_k = 1"),
+        ({"top_k": 2, "shared_gated": True}, "shared_gated = true with shared_hidden = null"),
+        ({"top_k": 2, "experts": 1}, "experts"),
+    ],
+    ids=str,
+)
+def test_contradictions_are_refused(fields: dict[str, Any], said: str) -> None:
+    block = {"op": "moe", "experts": 4, "hidden": 8} | fields
+    with pytest.raises(InvalidInput) as caught:
+        read_architecture({**MIXTURE.to_dict(), "blocks": [block]})
+    assert said in str(caught.value) and "blocks[0]" in str(caught.value)
+
+
+@every_spec
+def test_weights_read_grow_from_the_chosen_to_all(spec: MoE) -> None:
+    shapes = spec.weights(WIDTH)
+    always = sum(np.prod(shape) for name, shape in shapes.items() if len(shape) == 2)
+    expert = 3 * WIDTH * spec.hidden
+    assert spec.weight_traffic(WIDTH, 1) == always + spec.top_k * expert
+    traffic = [spec.weight_traffic(WIDTH, tokens) for tokens in range(1, 400)]
+    assert traffic == sorted(traffic)
+    assert traffic[-1] == spec.parameters(WIDTH) == always + spec.experts * expert
+
+
+def test_the_weights_read_are_the_mean_over_balanced_choices() -> None:
+    spec, rng = MoE(experts=8, top_k=2, hidden=16), np.random.default_rng(0)
+    for tokens in (2, 5):
+        picks = rng.random((20_000, tokens, 8)).argsort(-1)[..., :2].reshape(20_000, -1)
+        mean = np.mean([len(set(pick)) for pick in picks])
+        expected = WIDTH * 8 + mean * 3 * WIDTH * 16
+        assert spec.weight_traffic(WIDTH, tokens) == pytest.approx(expected, rel=0.01)
+
+
+def test_a_batch_reads_more_experts_than_a_sequence() -> None:
+    spec = MoE(experts=8, top_k=2, hidden=16)
+    architecture = Architecture(width=WIDTH, vocab_size=16, blocks=(spec,))
+
+    def weights_read(work: Any, sequences: int, tokens: int) -> float:
+        """Elements that the block moves, less its activations and the residual stream's."""
+        moved = 2 * spec.activation_elements(WIDTH) + ELEMENTWISE_ROWS * WIDTH
+        return next(iter(work)).bytes / 4 - WIDTH - sequences * tokens * moved
+
+    for batch in (1, 3):
+        workload = Workload(context=6, batch=batch)
+        decode = weights_read(decode_work(architecture, workload), batch, 1)
+        prefill = weights_read(prefill_work(architecture, workload), batch, 6)
+        assert decode == spec.weight_traffic(WIDTH, batch)
+        assert prefill == spec.weight_traffic(WIDTH, 6 * batch)
