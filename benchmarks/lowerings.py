@@ -1,16 +1,19 @@
 """Lowerings that proxies rely on against the obvious ones, side by side in one process.
 
-    python benchmarks/lowerings.py [--out FILE]
+    python benchmarks/lowerings.py [--out FILE] [--forms-out FILE] [--length TOKENS] [--width WIDTH]
 
-Forward and backward on the CPU, median of interleaved repetitions; prints a table and writes JSON with
-`rows`, each with `case, seconds, obvious_seconds, ratio`.
+Forward and backward on the CPU, medians of interleaved repetitions. Prints two tables and writes each as JSON
+with `rows`: kernels (`case, seconds, obvious_seconds, ratio`), and the form in which each recurrent operator
+trains against its recurrence step by step (`case, length, width, batch, seconds, naive_seconds, ratio`).
 """
 
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,19 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from genomes import Scale, operator_table
 from proxies.kernels.causal_conv import causal_conv
 from proxies.kernels.gated_state import head_decay, naive_gated_state
 from proxies.kernels.linear_recurrence import linear_recurrence, naive_linear_recurrence
 from proxies.kernels.project import project
+from proxies.operators import module_class
 
-REPETITIONS = 15
+REPETITIONS, FORM_REPETITIONS = 15, 5
 B, T, D, H = 16, 128, 64, 4
+FORM_BATCH = 4
+
+Case = tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]
+"""Ours, the obvious one, arguments."""
 
 
 def conv_general(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -40,8 +49,8 @@ def conv_general(x: jax.Array, kernel: jax.Array) -> jax.Array:
     )
 
 
-def cases() -> dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[jax.Array, ...]]]:
-    """Case -> (ours, the obvious one, arguments)."""
+def cases() -> dict[str, Case]:
+    """Kernels."""
     keys = iter(jax.random.split(jax.random.key(0), 16))
 
     def draw(*shape: int) -> jax.Array:
@@ -65,7 +74,25 @@ def cases() -> dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[jax
     }
 
 
-def seconds(functions: list[Callable[..., Any]], arguments: tuple[jax.Array, ...]) -> list[float]:
+def forms(length: int, width: int) -> dict[str, Case]:
+    """Recurrent operators: all tokens as in training, and step by step with the same convolutions."""
+    scale = Scale(width=width, head_dim=width // H)
+    x = jax.random.normal(jax.random.key(1), (FORM_BATCH, length, width))
+    found: dict[str, Case] = {}
+    for name, operator in operator_table().items():
+        if operator.kind == "recurrence":
+            spec = operator.at(scale, {key: setting.default for key, setting in operator.settings.items()})
+            module = module_class(operator)(spec, width)
+            parameters = module.init(jax.random.key(0), method="create")
+            naive = partial(module.apply, method="reference")
+            found[name] = (module.apply, naive, (parameters, x))
+    for module in list(sys.modules.values()):
+        if hasattr(module, "naive_causal_conv") and module.__name__.startswith("proxies.operators"):
+            module.naive_causal_conv = causal_conv  # a matrix a channel would take longer than the recurrence
+    return found
+
+
+def seconds(functions: list[Callable[..., Any]], arguments: tuple[Any, ...], repetitions: int) -> list[float]:
     """Median time of forward and backward of each, interleaved."""
     compiled = []
     for function in functions:
@@ -73,12 +100,24 @@ def seconds(functions: list[Callable[..., Any]], arguments: tuple[jax.Array, ...
         compiled.append(both.lower(*arguments).compile())
         jax.block_until_ready(compiled[-1](*arguments))
     samples: list[list[float]] = [[] for _ in functions]
-    for _ in range(REPETITIONS):
+    for _ in range(repetitions):
         for run, found in zip(compiled, samples, strict=True):
             started = time.perf_counter()
             jax.block_until_ready(run(*arguments))
             found.append(time.perf_counter() - started)
     return [statistics.median(found) for found in samples]
+
+
+def table(found: dict[str, Case], other: str, repetitions: int, **also: int) -> list[dict[str, Any]]:
+    """Measure and print; a row a case."""
+    rows = []
+    print(f"{'case':32s} {'ms':>8s} {other + ' ms':>11s} {'ratio':>7s}")
+    for case, (ours, theirs, arguments) in found.items():
+        mine, others = seconds([ours, theirs], arguments, repetitions)
+        ratio = others / mine
+        rows.append({"case": case, **also, "seconds": mine, f"{other}_seconds": others, "ratio": ratio})
+        print(f"{case:32s} {mine * 1e3:8.2f} {others * 1e3:11.2f} {ratio:7.2f}", flush=True)
+    return rows
 
 
 def main() -> None:
@@ -87,15 +126,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/lowerings_cpu.json"))
-    out = parser.parse_args().out
-    rows = []
-    print(f"{'case':32s} {'ms':>8s} {'obvious ms':>11s} {'ratio':>7s}")
-    for case, (ours, obvious, arguments) in cases().items():
-        mine, other = seconds([ours, obvious], arguments)
-        rows.append({"case": case, "seconds": mine, "obvious_seconds": other, "ratio": other / mine})
-        print(f"{case:32s} {mine * 1e3:8.2f} {other * 1e3:11.2f} {other / mine:7.2f}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"jax": jax.__version__, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    parser.add_argument("--forms-out", type=Path, default=Path("benchmarks/results/parallel_forms_cpu.json"))
+    parser.add_argument("--length", type=int, default=1024, help="tokens of the recurrent operators")
+    parser.add_argument("--width", type=int, default=256, help="width of the recurrent operators")
+    given = parser.parse_args()
+    rows = table(cases(), "obvious", REPETITIONS)
+    sizes = {"length": given.length, "width": given.width, "batch": FORM_BATCH}
+    form_rows = table(forms(given.length, given.width), "naive", FORM_REPETITIONS, **sizes)
+    for out, found in ((given.out, rows), (given.forms_out, form_rows)):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps({"jax": jax.__version__, "rows": found}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
