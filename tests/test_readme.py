@@ -7,8 +7,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -112,6 +114,35 @@ def test_files_that_it_names_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[None]:
+    """A Ray cluster of this machine, started as the README says; its processes are ended, no others."""
+    before = {process.pid for process in psutil.process_iter()}
+    started = tmp_path / "ray-start.log"
+    with started.open("w") as log:  # no pipe: the daemons would hold it open
+        command = [BIN / "ray", "start", "--head", "--num-cpus=2", "--port=0", "--disable-usage-stats"]
+        done = subprocess.run(command, stdout=log, stderr=log, timeout=120, check=False)
+    assert done.returncode == 0, started.read_text()
+    try:
+        yield
+    finally:
+        for process in psutil.process_iter(["cmdline"]):
+            if process.pid not in before and "ray" in " ".join(process.info["cmdline"] or []):
+                process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_that_runs_is_joined(workshop: tuple[Path, dict[str, str]]) -> None:
+    """The README's own line for a cluster, shrunk."""
+    (line,) = [line for line in commands() if "--address auto" in line]
+    shrunk = shlex.join(word for word in SHRUNK if not word.startswith("--executor"))
+    run(f"{line} {shrunk} --workers 1", workshop)
+    status = json.loads(run("archsearch status runs/on-a-cluster --json", workshop).stdout)
+    assert status["finished"]
+    assert status["failed"] == 0
 
 
 @pytest.mark.slow
