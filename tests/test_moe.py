@@ -16,8 +16,9 @@ from hardware_profiles import Workload
 from hardware_profiles.work import ELEMENTWISE_ROWS, decode_work, prefill_work
 from proxies import trials
 from proxies.config import TrialConfig
+from proxies.kernels.experts import place
 from proxies.operators.moe import MoE as Module
-from proxies.operators.moe import fill_blocks, load_balance
+from proxies.operators.moe import load_balance
 from proxies.training import Metrics, initial_state, padded_vocabulary, program
 from proxies.trials import TrialResult, run_trial
 
@@ -92,14 +93,34 @@ def test_of_equals_the_first_experts_are_chosen() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("choices", "experts", "size"), [(1, 5, 1), (40, 3, 1), (41, 5, 4), (60, 7, 16)])
-def test_every_choice_gets_a_row_of_its_experts_blocks(choices: int, experts: int, size: int) -> None:
-    rng, fill = np.random.default_rng(0), jax.jit(lambda chosen: fill_blocks(chosen, experts, size))
-    for used in (*range(1, experts + 1), *[experts] * 20):  # the bound is tight where rests are 1
-        chosen = rng.permutation(experts)[rng.integers(0, used, choices)]
-        expert, slot = (np.asarray(found) for found in fill(chosen))
-        assert len(set(slot.tolist())) == choices
-        np.testing.assert_array_equal(expert[slot // size], chosen)
+@pytest.mark.parametrize(("rows", "experts", "size"), [(1, 5, 1), (40, 3, 1), (41, 5, 4), (60, 7, 16)])
+@pytest.mark.parametrize("choices", [1, 2])
+def test_every_choice_gets_a_row_of_its_experts_blocks(
+    rows: int, experts: int, size: int, choices: int
+) -> None:
+    rng, fill = np.random.default_rng(0), jax.jit(lambda chosen: place(chosen, experts, size))
+    for used in (*range(choices, experts + 1), *[experts] * 20):  # the bound is tight where rests are 1
+        names = rng.permutation(experts)
+        chosen = np.array([names[rng.permutation(used)[:choices]] for _ in range(rows)])
+        placed = fill(chosen)
+        slot = np.asarray(placed.slot)
+        assert len(set(slot.ravel().tolist())) == chosen.size
+        np.testing.assert_array_equal(np.asarray(placed.expert)[slot // size], chosen)
+        source = np.asarray(placed.source).ravel()
+        np.testing.assert_array_equal(source[slot], np.arange(rows)[:, None].repeat(choices, 1))
+
+
+@every_spec
+def test_the_gradient_is_that_of_all_experts_on_all_tokens(spec: MoE) -> None:
+    module, variables, x = build(spec, tokens=70)
+
+    def gradient(method: str) -> Any:
+        return jax.jit(jax.grad(lambda v, x: jnp.sin(module.apply(v, x, method=method)).sum(), (0, 1)))(
+            variables, x
+        )
+
+    found, expected = gradient("__call__"), gradient("reference")
+    jax.tree.map(lambda f, e: np.testing.assert_allclose(f, e, rtol=1e-3, atol=1e-4), found, expected)
 
 
 def test_a_decoded_token_reads_no_other_experts() -> None:
