@@ -1,24 +1,27 @@
 """Training steps of proxies against the same models in PyTorch, side by side in one process.
 
     python benchmarks/proxy_throughput.py [--cases A B] [--widths W W] [--lengths L L] [--seconds S]
-        [--no-compile] [--compile-lengths L L] [--out FILE]
+        [--no-compile] [--compile-lengths L L] [--threads N] [--out FILE]
 
 Tokens a second of whole training steps (forward, backward, clipped AdamW) on the CPU in float32: 8-block
 proxies by the program that campaigns run, against PyTorch modules as its users write them, eager and under
-`torch.compile`. All have the same cores and 2048 tokens a step. Before a cell is timed, the PyTorch model is
-given the proxy's parameters, and both make the same steps on the same batches: the numbers of parameters and
-the losses must agree. Then they take turns, and medians are compared: `ratio` is ours over the faster of
-PyTorch's two. Prints a table and writes JSON with `rows` after every cell. Needs PyTorch.
+`torch.compile`. Cells are measured as campaigns train: one on each core at a time, with a thread (or, with
+`--threads`, on as many cores as they have threads). All have 2048 tokens a step. Before a cell is timed, the
+PyTorch model is given the proxy's parameters, and both make the same steps on the same batches: the numbers
+of parameters and the losses must agree. Then they take turns, and medians are compared: `ratio` is ours over
+the faster of PyTorch's two. Prints a table and writes JSON with `rows` after every cell. Needs PyTorch.
 """
 
 import argparse
 import gc
 import json
+import multiprocessing
 import os
 import platform
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -143,6 +146,7 @@ def take_turns(contestants: dict[str, Steps], batches: list[Batch], seconds: flo
 
 def measure(case: str, width: int, length: int, seconds: float, compile_too: bool) -> dict[str, Any]:
     """One row."""
+    gc.collect()
     torch.compiler.reset()
     proxy, batches = architecture(case, width), random_batches(length)
     state = initial_state(proxy, "next_token", length, seed=0)
@@ -189,13 +193,21 @@ def measure(case: str, width: int, length: int, seconds: float, compile_too: boo
     }
 
 
-def setting() -> dict[str, Any]:
+def pin(groups: "multiprocessing.Queue[set[int]]") -> None:
+    """Give this process cores of its own; jax counts them when it first runs."""
+    cores = groups.get()
+    os.sched_setaffinity(0, cores)
+    torch.set_num_threads(len(cores))
+
+
+def setting(threads: int) -> dict[str, Any]:
     """What a reader needs to know of machine and versions."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if os.name == "posix" else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.processor(),
-        "threads": {"ours": len(os.sched_getaffinity(0)), "peer": torch.get_num_threads()},
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": threads,
         "python": platform.python_version(),
         "jax": jax.__version__,
         "torch": torch.__version__,
@@ -235,29 +247,43 @@ def main() -> None:
         help="lengths at which torch.compile runs too; by default all",
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/proxy_throughput_cpu.json"))
+    parser.add_argument("--threads", type=int, default=1, help="of a training")
     given = parser.parse_args()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    about, rows = setting(), []
+    about, rows = setting(given.threads), []
     print(json.dumps(about))
     print(
         f"{'case':22s} {'width':>5s} {'length':>6s} {'tokens/s':>9s} {'eager':>9s} {'compiled':>9s} "
         f"{'ratio':>6s} {'compile s':>10s} {'peer s':>10s}   time left"
     )
     cells = list(product(given.cases, given.widths, given.lengths))
+    cores = sorted(os.sched_getaffinity(0))
+    groups = [set(cores[i : i + given.threads]) for i in range(0, len(cores), given.threads)]
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    for group in groups:
+        queue.put(group)
+    compiled = [
+        not given.no_compile and cell[2] in (given.compile_lengths or given.lengths) for cell in cells
+    ]
     started = time.perf_counter()
-    for cell in cells:
-        compile_too = not given.no_compile and cell[2] in (given.compile_lengths or given.lengths)
-        rows.append(measure(*cell, given.seconds, compile_too))
-        left = (time.perf_counter() - started) / len(rows) * (len(cells) - len(rows))
-        print(f"{line(rows[-1])}   {left / 60:5.1f} min", flush=True)
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
-        gc.collect()
+    with ProcessPoolExecutor(len(groups), context, pin, (queue,)) as pool:
+        running = [
+            pool.submit(measure, *cell, given.seconds, too) for cell, too in zip(cells, compiled, strict=True)
+        ]
+        for done in as_completed(running):
+            rows.append(done.result())
+            left = (time.perf_counter() - started) / len(rows) * (len(cells) - len(rows))
+            print(f"{line(done.result())}   {left / 60:5.1f} min", flush=True)
+            rows.sort(key=lambda row: cells.index((row["case"], row["width"], row["length"])))
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
     for row in rows:
         if row["peer_compile_problem"]:
             print(
                 f"{row['case']} {row['width']} {row['length']}: torch.compile: {row['peer_compile_problem']}"
             )
+    ratios = [row["ratio"] for row in rows]
+    print(f"ratio: median {np.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
 
 
 if __name__ == "__main__":

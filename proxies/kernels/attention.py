@@ -1,69 +1,116 @@
 """Causal grouped-query attention, full or in a sliding window."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from proxies.axes import Array, Float, Int, Keys, Queries, Values
 
 QUERY_CHUNK = 64
 CHUNKS_AT_MOST = 8
 
-Group = Float[Array, "B J R K"]
-"""Queries of the heads that read one key/value head, as rows: `R = H / J` times the queries."""
+Group = Float[Array, "R T K"]
+"""Queries of the R heads that read one key/value head of one sequence."""
 
 
 def causal_attention(q: Queries, k: Keys, v: Values, window: int | None = None) -> Float[Array, "B T H V"]:
     """`softmax(q k^T / sqrt(K)) v` over the tokens not after each query, `window` of them where given.
 
     Queries go in chunks that only meet the keys they may see, so the upper triangle (and what lies before
-    a window) is never computed.
+    a window) is never computed. On a CPU the key/value heads of all sequences go one after the other, so
+    that the scores of a chunk stay in a core's cache.
     """
     batch, tokens, heads, size = q.shape
     groups = k.shape[2]
-    shared = heads // groups
-    q = (q * size**-0.5).reshape(batch, tokens, groups, shared, size).transpose(0, 2, 3, 1, 4)
-    k, v = k.transpose(0, 2, 1, 3), v.transpose(0, 2, 1, 3)
-    chunk = max(QUERY_CHUNK, -(-tokens // CHUNKS_AT_MOST))
-    outputs = []
-    for start in range(0, tokens, chunk):
-        stop = min(start + chunk, tokens)
-        first = 0 if window is None else max(0, start - window + 1)
-        seen = visible(jnp.arange(start, stop), jnp.arange(first, stop), window)
-        rows = q[:, :, :, start:stop].reshape(batch, groups, -1, size)
-        mixed = _attend(rows, k[:, :, first:stop], v[:, :, first:stop], jnp.tile(seen, (shared, 1)))
-        outputs.append(mixed.reshape(batch, groups, shared, stop - start, -1))
-    return jnp.concatenate(outputs, axis=3).transpose(0, 3, 1, 2, 4).reshape(batch, tokens, heads, -1)
+    q = (q * size**-0.5).reshape(batch, tokens, groups, heads // groups, size).transpose(0, 2, 3, 1, 4)
+    q = q.reshape(-1, heads // groups, tokens, size)
+    k, v = (z.transpose(0, 2, 1, 3).reshape(-1, tokens, z.shape[-1]) for z in (k, v))
+    mixed = _attend(q, k, v, window).reshape(batch, groups, heads // groups, tokens, -1)
+    return mixed.transpose(0, 3, 1, 2, 4).reshape(batch, tokens, heads, -1)
 
 
-@jax.custom_vjp
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _attend(
-    q: Group, k: Float[Array, "B J S K"], v: Float[Array, "B J S V"], seen: Array
-) -> Float[Array, "B J R V"]:
-    """`softmax(q k^T) v` over the keys seen (`R S`); each query sees one at least.
-
-    The output is divided by the sum of the weights, in place of the weights, and the gradient of the softmax
-    subtracts `output . gradient`, in place of a sum over the keys (arXiv 2205.14135, appendix B.2).
-    """
-    return _attend_forward(q, k, v, seen)[0]
+    q: Float[Array, "G R T K"], k: Float[Array, "G T K"], v: Float[Array, "G T V"], window: int | None
+) -> Float[Array, "G R T V"]:
+    """Attention of G groups. Its gradient computes the scores again, from the sum of each query's weights
+    (arXiv 2205.14135, appendix B.2), so what is kept grows with the tokens and not with their square."""
+    return _forward_rule(q, k, v, window)[0]
 
 
-def _attend_forward(q: Group, k: Array, v: Array, seen: Array) -> tuple[Array, tuple[Array, ...]]:
-    scores = jnp.where(seen, q @ k.swapaxes(2, 3), -jnp.inf)
-    weights = jnp.exp(scores - scores.max(-1, keepdims=True))
-    total = weights.sum(-1, keepdims=True)
-    output = (weights @ v) / total
-    return output, (q, k, v, weights, total, output)
+def _forward_rule(q: Array, k: Array, v: Array, window: int | None) -> tuple[Array, tuple[Array, ...]]:
+    def group(inputs: tuple[Group, Array, Array]) -> tuple[Array, Array]:
+        q, k, v = inputs
+        outputs, totals = [], []
+        for queries, keys in _chunks(q.shape[1], window):
+            scores = _scores(q, k, queries, keys, window)
+            largest = scores.max(-1, keepdims=True)
+            weights = jnp.exp(scores - largest)
+            total = weights.sum(-1, keepdims=True)
+            # Divided after the sum over the keys: fewer divisions.
+            outputs.append((weights.astype(v.dtype) @ v[keys] / total).astype(v.dtype))
+            totals.append(largest + jnp.log(total))
+        return _join(outputs, len(q)), _join(totals, len(q))
+
+    output, total = _each(group)((q, k, v))
+    return output, (q, k, v, output, total)
 
 
-def _attend_backward(saved: tuple[Array, ...], gradient: Array) -> tuple[Array, Array, Array, None]:
-    q, k, v, weights, total, output = saved
-    gradient = gradient / total
-    common = (gradient * output).sum(-1, keepdims=True)
-    d_scores = weights * (gradient @ v.swapaxes(2, 3) - common)
-    return d_scores @ k, d_scores.swapaxes(2, 3) @ q, weights.swapaxes(2, 3) @ gradient, None
+def _backward_rule(
+    window: int | None, saved: tuple[Array, ...], gradient: Array
+) -> tuple[Array, Array, Array]:
+    def group(inputs: tuple[Array, ...]) -> tuple[Array, Array, Array]:
+        q, k, v, output, total, d_output = inputs
+        common = (d_output * output).sum(-1, keepdims=True)
+        d_q, d_k, d_v = [], jnp.zeros_like(k), jnp.zeros_like(v)
+        for queries, keys in _chunks(q.shape[1], window):
+            weights = jnp.exp(_scores(q, k, queries, keys, window) - _rows(total, queries))
+            d_rows = _rows(d_output, queries)
+            d_scores = (weights * (d_rows @ v[keys].T - _rows(common, queries))).astype(q.dtype)
+            d_q.append(d_scores @ k[keys])
+            d_k = d_k.at[keys].add(d_scores.T @ _rows(q, queries))
+            d_v = d_v.at[keys].add(weights.astype(v.dtype).T @ d_rows)
+        return _join(d_q, len(q)), d_k, d_v
+
+    found: tuple[Array, Array, Array] = _each(group)((*saved, gradient))
+    return found
 
 
-_attend.defvjp(_attend_forward, _attend_backward)
+_attend.defvjp(_forward_rule, _backward_rule)
+
+
+def _each(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of one group for all groups."""
+    return partial(lax.map, function) if jax.default_backend() == "cpu" else jax.vmap(function)
+
+
+def _chunks(tokens: int, window: int | None) -> list[tuple[slice, slice]]:
+    """Queries, and the keys that some of them see."""
+    chunk = max(QUERY_CHUNK, -(-tokens // CHUNKS_AT_MOST))
+    starts = range(0, tokens, chunk)
+    stops = [min(start + chunk, tokens) for start in starts]
+    first = [0 if window is None else max(0, start - window + 1) for start in starts]
+    return [(slice(a, c), slice(b, c)) for a, b, c in zip(starts, first, stops, strict=True)]
+
+
+def _rows(z: Float[Array, "R T N"], tokens: slice) -> Float[Array, "M N"]:
+    """Those tokens of all heads, head after head."""
+    return z[:, tokens].reshape(-1, z.shape[-1])
+
+
+def _join(chunks: list[Array], heads: int) -> Float[Array, "R T N"]:
+    """Rows of consecutive chunks, as heads and tokens."""
+    return jnp.concatenate([rows.reshape(heads, -1, rows.shape[-1]) for rows in chunks], axis=1)
+
+
+def _scores(q: Group, k: Array, queries: slice, keys: slice, window: int | None) -> Float[Array, "M S"]:
+    seen = visible(jnp.arange(queries.start, queries.stop), jnp.arange(keys.start, keys.stop), window)
+    scores = (_rows(q, queries) @ k[keys].T).astype(jnp.float32)
+    return jnp.where(jnp.tile(seen, (len(q), 1)), scores, -jnp.inf)
 
 
 def visible(queries: Int[Array, "Q"], keys: Int[Array, "S"], window: int | None) -> Array:
