@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from archsearch import show, show_spaces
+from archsearch import show, show_profiles, show_spaces
 from archsearch.results import Results
 from genomes import InvalidInput
 
@@ -166,15 +166,21 @@ def predict(
     device: Annotated[str, typer.Option(help="Name, file or this-machine.")],
     context: Context = 1024,
     batch: Batch = 1,
-    dtype: Annotated[str, typer.Option()] = "float32",
+    dtype: Annotated[str, typer.Option(help="Of the arithmetic.")] = "float32",
+    weights: Annotated[
+        str | None, typer.Option(help="What weights are stored in, such as int8 or int4; default: dtype.")
+    ] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="What the state is stored in, such as int8; default: dtype.")
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Price an architecture on a device: latency, memory, parameters, state."""
+    """Price an architecture on a device: latency, memory, energy, parameters, state."""
     from archsearch.devices import resolve_device
     from hardware_profiles import Workload
     from hardware_profiles import predict as price
 
-    workload = Workload(context, batch, dtype)
+    workload = Workload(context, batch, dtype, weights=weights, cache=cache)
     found = price(show.find_architecture(architecture), resolve_device(device, progress=_say), workload)
     _print_json(found.to_dict()) if json_ else show.prediction(found, out_console)
 
@@ -194,6 +200,47 @@ def measure(
         show.find_architecture(architecture), context=context, batch=batch, dtype=dtype, progress=_say
     )
     _print_json(found) if json_ else show.pairs(found, out_console)
+
+
+@app.command()
+def calibrate(
+    name: Annotated[str, typer.Option(help="Name of the profile.")],
+    out: Annotated[Path, typer.Option(help="Device file to write.")],
+    grid: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+) -> None:
+    """Measure this machine block by block and write a calibrated profile; an interrupted one goes on."""
+    from archsearch.calibrating import calibrate as calibrate_machine
+
+    with show_profiles.counting("calibrating", error_console) as progress:
+        profile = calibrate_machine(name, out, grid, progress=progress)
+    show_profiles.families(profile, out_console)
+    out_console.print(f"profile: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def validate(
+    device: Annotated[str, typer.Argument(help="Name, file or this-machine.")],
+    architectures: Annotated[list[str], typer.Argument(metavar="ARCH.json...")],
+    context: Context = 1024,
+    batch: Batch = 1,
+    dtype: Annotated[str, typer.Option()] = "float32",
+    processes: Annotated[int, typer.Option(min=1, help="Fresh processes for each model.")] = 3,
+    store: Annotated[bool, typer.Option("--store", help="Keep the errors in the device file.")] = False,
+    json_: Json = False,
+) -> None:
+    """Judge a profile of this machine: predictions against whole models measured here."""
+    from archsearch import validating
+    from archsearch.devices import resolve_device
+
+    profile = resolve_device(device, progress=_say)
+    if store and not Path(device).is_file():
+        raise InvalidInput(f"--store keeps the errors in a device file; {device!r} is not one")
+    models = [(Path(a).name.removesuffix(".arch.json"), show.find_architecture(a)) for a in architectures]
+    with show_profiles.counting("measuring", error_console) as progress:
+        found = validating.validate(profile, models, context, batch, dtype, processes, progress)
+    if store:
+        validating.store(Path(device), validating.with_validation(profile, found))
+    _print_json(found) if json_ else show_profiles.validation(found, out_console)
 
 
 @app.command()

@@ -61,23 +61,32 @@ def measure(
     workload = Workload(context=context, batch=batch, dtype=dtype)
     if not isinstance(processes, int) or isinstance(processes, bool) or processes < 1:
         raise InvalidInput(f"processes = {processes!r}; expected a whole number of at least 1")
-    request = {
-        "architecture": architecture.to_dict(),
-        "context": context,
-        "batch": batch,
-        "dtype": dtype,
-        "prefill_chunk": workload.prefill_chunk,
-    }
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     answers = []
     for number in range(1, processes + 1):
-        answers.append(_in_fresh_process(request))
+        answers.append(measure_once(architecture, workload))
         if progress is not None:
             first, token = (median(answers[-1][latency]) for latency in LATENCIES)
             progress(
                 f"process {number} of {processes}: {first:.4g} s to the first token, {token:.4g} s a token"
             )
     return _combined(answers, workload, load_average)
+
+
+def measure_once(architecture: Architecture, workload: Workload) -> dict[str, Any]:
+    """The answer of `proxies.measuring`, from one fresh process.
+
+    Raises `InvalidInput` for a request that is not legal, `RuntimeError` where the process fails.
+    """
+    return _in_fresh_process(
+        {
+            "architecture": architecture.to_dict(),
+            "context": workload.context,
+            "batch": workload.batch,
+            "dtype": workload.dtype,
+            "prefill_chunk": workload.prefill_chunk,
+        }
+    )
 
 
 def _combined(

@@ -7,7 +7,7 @@ from archsearch.results import Direction, Objective
 from archsearch.sections import ON_A_DEVICE, ObjectiveSection
 from genomes import Architecture, InvalidInput, accounting
 from hardware_profiles import Device, Estimate, Workload, predict
-from hardware_profiles.workload import BYTES_PER_ELEMENT
+from hardware_profiles.work import state_bytes
 
 QUALITY = "quality"
 _UNITS = {"_s": "s", "_bytes": "bytes"}
@@ -23,13 +23,15 @@ def objective(section: ObjectiveSection, references: list[str]) -> Objective:
         case "parameters":
             label = "parameters"
         case "state_bytes":
-            label = f"state at {section.context} tokens ({section.dtype})"
+            label = f"state at {section.context} tokens ({section.cache or section.dtype})"
         case "prefill_flops_per_token" | "decode_flops_per_token":
             label = f"{words} at {section.context} tokens"
         case _:
             label = f"{words} on {section.device} at {section.context} tokens"
             label += f", batch {section.batch}" if section.batch > 1 else ""
-            label += f" ({section.dtype})" if section.dtype != "float32" else ""
+            types: list[str] = [section.dtype] if section.dtype != "float32" or section.stored else []
+            types += [f"{key} {dtype}" for key, dtype in section.stored.items()]
+            label += f" ({', '.join(types)})" if types else ""
     direction: Direction = section.direction or ("max" if metric == QUALITY else "min")
     unit = next((unit for suffix, unit in _UNITS.items() if metric.endswith(suffix)), "")
     return Objective(section.full_name, label, unit, direction, section.at_most, section.at_least)
@@ -72,18 +74,15 @@ class Pricing:
 
     def _cost(self, section: ObjectiveSection, architecture: Architecture) -> Estimate:
         if section.metric in ON_A_DEVICE:
-            workload = Workload(section.context, section.batch, section.dtype)
-            estimate = getattr(
-                predict(architecture, self.devices[str(section.device)], workload), section.metric
-            )
+            device = self.devices[str(section.device)]
+            estimate = getattr(predict(architecture, device, _workload(section)), section.metric)
             assert isinstance(estimate, Estimate)
             return estimate
         match section.metric:
             case "parameters":
                 exact: float = accounting.parameters(architecture)
             case "state_bytes":
-                size = BYTES_PER_ELEMENT[section.dtype]
-                exact = accounting.state_bytes(architecture, section.context, size, section.batch)
+                exact = state_bytes(architecture, _workload(section))
             case "prefill_flops_per_token":
                 exact = accounting.prefill_flops_per_token(architecture, section.context)
             case "decode_flops_per_token":
@@ -91,3 +90,9 @@ class Pricing:
             case _:
                 raise InvalidInput(f"{section.metric} has no price")
         return Estimate(float(exact), float(exact), float(exact))
+
+
+def _workload(section: ObjectiveSection) -> Workload:
+    return Workload(
+        section.context, section.batch, section.dtype, weights=section.weights, cache=section.cache
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from genomes import InvalidInput, Runtime, Scale, SearchSpace, block_class, deployable, preset
-from hardware_profiles import Dtype
+from hardware_profiles import CacheDtype, Dtype, WeightDtype
 
 Metric = Literal[
     "quality",
@@ -21,6 +21,8 @@ Metric = Literal[
     "peak_memory_bytes",
 ]
 ON_A_DEVICE = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
+STORED: dict[str, tuple[str, ...]] = {"weights": ON_A_DEVICE, "cache": (*ON_A_DEVICE, "state_bytes")}
+"""Keys of what is stored in another type than the arithmetic's, and the metrics that they matter to."""
 PATH_SETTINGS = ("path", "tokenizer")
 """Settings of tasks that name files: made absolute, so that workers find them."""
 
@@ -89,21 +91,35 @@ class ObjectiveSection(Section):
     context: int = Field(default=1024, ge=1, le=10_000_000, description="tokens")
     batch: int = Field(default=1, ge=1, le=65_536)
     dtype: Dtype = "float32"
+    weights: WeightDtype | None = Field(
+        default=None, description="what weights are stored in; default: dtype"
+    )
+    cache: CacheDtype | None = Field(
+        default=None, description="what KV cache and recurrent states are stored in; default: dtype"
+    )
     at_most: float | None = None
     at_least: float | None = None
 
     @property
     def full_name(self) -> str:
-        """Metric and what it depends on, such as `decode_latency_s[this-machine,4096,1,float32]`."""
+        """Metric and what it depends on, such as `decode_latency_s[this-machine,4096,1,float32]`; `weights=`
+        and `cache=` stand behind it where they are given."""
+        stored = "".join(f",{key}={value}" for key, value in self.stored.items())
         match self.metric:
             case "quality" | "parameters":
                 return self.metric
             case "state_bytes":
-                return f"{self.metric}[{self.context},{self.batch},{self.dtype}]"
+                return f"{self.metric}[{self.context},{self.batch},{self.dtype}{stored}]"
             case "prefill_flops_per_token" | "decode_flops_per_token":
                 return f"{self.metric}[{self.context}]"
             case _:
-                return f"{self.metric}[{self.device},{self.context},{self.batch},{self.dtype}]"
+                return f"{self.metric}[{self.device},{self.context},{self.batch},{self.dtype}{stored}]"
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """`weights` and `cache`, those that are given."""
+        found = {"weights": self.weights, "cache": self.cache}
+        return {key: value for key, value in found.items() if value is not None}
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -113,6 +129,12 @@ class ObjectiveSection(Section):
             )
         if self.metric not in ON_A_DEVICE and self.device is not None:
             raise ValueError(f"{self.metric} does not depend on a device; remove device: {self.device}")
+        for key, metrics in STORED.items():
+            if key in self.stored and self.metric not in metrics:
+                raise ValueError(
+                    f"{self.metric} does not depend on {key}; remove {key}: {self.stored[key]}, "
+                    f"which is for {', '.join(metrics)}"
+                )
         if self.metric == "quality" and (self.at_most is not None or self.at_least is not None):
             raise ValueError("quality is known only after training, so it takes no at_most or at_least")
         if self.metric == "quality" and self.direction == "min":

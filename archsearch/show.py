@@ -86,10 +86,20 @@ def prediction(found: Prediction, console: Console) -> None:
     title = (
         f"{found.device} ({found.calibration}), context {found.context}, batch {found.batch}, {found.dtype}"
     )
+    stored = {"weights": found.weights, "cache": found.cache}
+    title += "".join(f", {key} {dtype}" for key, dtype in stored.items() if dtype != found.dtype)
     table = new_table(title, "", "value", "low", "high")
     for name in ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes"):
         estimate = getattr(found, name)
         table.add_row(name, *(f"{v:.4g}" for v in (estimate.value, estimate.low, estimate.high)))
+    for name in ("prefill_energy_j", "decode_energy_j"):
+        estimate = getattr(found, name)
+        cells = (
+            ["unknown"]
+            if estimate is None
+            else [f"{v:.3g}" for v in (estimate.value, estimate.low, estimate.high)]
+        )
+        table.add_row(f"{name} (estimate)", *cells)
     for name in ("parameters", "state_bytes", "prefill_flops_per_token", "decode_flops_per_token"):
         table.add_row(name, f"{getattr(found, name):,.0f}")
     table.add_row("fits_in_memory", {True: "yes", False: "no", None: "unknown"}[found.fits_in_memory])

@@ -50,8 +50,8 @@ def read_device(data: object, source: str = "device") -> Device:
     fields = dict(data)
     if (found := fields.pop("format", None)) != FORMAT:
         raise InvalidInput(f"{source}: format = {found!r}; expected {FORMAT!r}")
-    if (version := fields.pop("version", None)) != VERSION:
-        raise InvalidInput(f"{source}: version = {version!r}; this archsearch reads version {VERSION}")
+    if (version := fields.pop("version", None)) not in range(1, VERSION + 1) or isinstance(version, bool):
+        raise InvalidInput(f"{source}: version = {version!r}; this archsearch reads versions 1 to {VERSION}")
     try:
         return Device.model_validate(fields)
     except ValidationError as error:

@@ -8,11 +8,21 @@ measured on the device.
 
 from collections.abc import Iterable
 
-from genomes import Architecture
-from genomes.accounting import decode_flops_per_token, parameters, prefill_flops_per_token, state_bytes
-from hardware_profiles.device import Device
+from genomes import Architecture, Operator, Skip
+from genomes.accounting import decode_flops_per_token, parameters, prefill_flops_per_token
+from hardware_profiles import calibrated
+from hardware_profiles.calibrated import Price
+from hardware_profiles.device import Device, Power
+from hardware_profiles.families import PHASES, Phase
 from hardware_profiles.roofline import Rates, rates
-from hardware_profiles.work import Work, activation_bytes, decode_work, prefill_work, weight_and_state_bytes
+from hardware_profiles.work import (
+    Work,
+    activation_bytes,
+    decode_work,
+    prefill_work,
+    state_bytes,
+    weight_and_state_bytes,
+)
 from hardware_profiles.workload import Estimate, Prediction, Workload
 
 MEMORY_SLACK = 1.25
@@ -26,18 +36,16 @@ def predict(architecture: Architecture, device: Device, workload: Workload | Non
     Raises `InvalidInput` where the device has no peak for the asked dtype.
     """
     workload = workload or Workload()
-    memory = _peak_memory(architecture, workload)
+    prefill, decode = (_latency(architecture, device, workload, phase) for phase in PHASES)
+    memory = _peak_memory(architecture, device, workload)
+    notes = tuple(dict.fromkeys((*prefill.notes, *decode.notes)))
     return Prediction(
         parameters=parameters(architecture),
-        state_bytes=state_bytes(architecture, workload.context, workload.bytes_per_element, workload.batch),
+        state_bytes=state_bytes(architecture, workload),
         prefill_flops_per_token=prefill_flops_per_token(architecture, workload.context),
         decode_flops_per_token=decode_flops_per_token(architecture, workload.context),
-        prefill_latency_s=_latency(
-            prefill_work(architecture, workload), rates(device, workload.dtype, "prefill")
-        ),
-        decode_latency_s=_latency(
-            decode_work(architecture, workload), rates(device, workload.dtype, "decode")
-        ),
+        prefill_latency_s=prefill.estimate,
+        decode_latency_s=decode.estimate,
         peak_memory_bytes=memory,
         fits_in_memory=None if device.memory_bytes is None else memory.value <= device.memory_bytes.value,
         device=device.name,
@@ -45,17 +53,50 @@ def predict(architecture: Architecture, device: Device, workload: Workload | Non
         context=workload.context,
         batch=workload.batch,
         dtype=workload.dtype,
+        weights=workload.weight_dtype,
+        cache=workload.cache_dtype,
+        prefill_energy_j=_energy(prefill.estimate, device.power_w),
+        decode_energy_j=_energy(decode.estimate, device.power_w),
+        notes=notes,
     )
 
 
-def _latency(work: Iterable[Work], at: tuple[Rates, Rates, Rates]) -> Estimate:
-    items = list(work)
-    value, low, high = (sum(w.count * r.seconds(w.flops, w.bytes) for w in items) for r in at)
-    return Estimate(value=value, low=min(low, value), high=max(high, value))
+def _latency(architecture: Architecture, device: Device, workload: Workload, phase: Phase) -> Price:
+    """By measured curves where the device has them, else by rooflines."""
+    work = {"prefill": prefill_work, "decode": decode_work}[phase]
+    at = rates(device, workload.dtype, phase, weights=workload.weight_dtype)
+
+    def roofline(*blocks: Operator) -> float:
+        return seconds(work(architecture.model_copy(update={"blocks": blocks}), workload), at[0])
+
+    if calibrated.has_curves(device, workload):
+        return calibrated.latency(
+            architecture, device, workload, phase, lambda block: roofline(block.alone) - roofline(Skip())
+        )
+    items = list(work(architecture, workload))
+    value, low, high = (seconds(items, r) for r in at)
+    notes = ("the curves are those of other dtypes: priced by the roofline",) if device.families else ()
+    return Price(Estimate(value=value, low=min(low, value), high=max(high, value)), notes)
 
 
-def _peak_memory(architecture: Architecture, workload: Workload) -> Estimate:
+def seconds(work: Iterable[Work], at: Rates) -> float:
+    """Time of all operators, one after the other."""
+    return sum(w.count * at.seconds(w.flops, w.bytes, w.context_flops, w.context_bytes) for w in work)
+
+
+def _energy(latency: Estimate, power_w: Power | None) -> Estimate | None:
+    """As if the device drew its power figure all the time; a range of it widens the interval."""
+    if power_w is None:
+        return None
+    low, high = power_w.low or power_w.value, power_w.high or power_w.value
+    return Estimate(power_w.value * latency.value, low * latency.low, high * latency.high)
+
+
+def _peak_memory(architecture: Architecture, device: Device, workload: Workload) -> Estimate:
     """Weights, state and activations; at least the first two, at most the sum with `MEMORY_SLACK`."""
     resident = weight_and_state_bytes(architecture, workload)
+    if calibrated.has_curves(device, workload):
+        working = calibrated.working_bytes(architecture, device, workload)
+        return calibrated.memory(resident, working, device)
     peak = resident + activation_bytes(architecture, workload)
     return Estimate(value=peak, low=resident, high=MEMORY_SLACK * peak)

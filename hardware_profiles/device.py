@@ -11,10 +11,14 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from genomes import InvalidInput
+from hardware_profiles.efficiency import Efficiency
+from hardware_profiles.families import Family, Phase
+from hardware_profiles.validation import Validation
 from hardware_profiles.workload import Dtype
 
 FORMAT = "archsearch/device"
-VERSION = 1
+VERSION = 2
+"""Version 1 has no families; it is read too."""
 
 
 def _number(value: object) -> object:
@@ -53,6 +57,19 @@ class Peak(Figure):
     accumulate_dtype: Literal["float32", "float16"] | None = Field(
         default=None, description="type of the sums, where the rate depends on it"
     )
+
+
+class Power(Figure):
+    """Watts of the whole device under load, and the range of its power modes where the source gives one."""
+
+    low: Positive | None = None
+    high: Positive | None = None
+
+    @model_validator(mode="after")
+    def _in_range(self) -> "Power":
+        if not (self.low or self.value) <= self.value <= (self.high or self.value):
+            raise ValueError(f"low, value, high = {self.low}, {self.value:g}, {self.high}: expected to rise")
+        return self
 
 
 class Row(_Value):
@@ -99,7 +116,7 @@ class Device(_Value):
     name: Text
     description: str = ""
     kind: Literal["cpu", "gpu", "npu"]
-    calibration: Literal["spec-only", "measured"]
+    calibration: Literal["spec-only", "fitted-to-published", "measured", "calibrated"]
     peak_flops_per_s: dict[Dtype, Peak] = Field(min_length=1)
     matvec_flops_per_s: dict[Dtype, Peak] = Field(
         default={}, description="rate of matrix-vector products where something else than memory bounds it"
@@ -107,17 +124,36 @@ class Device(_Value):
     dram_bandwidth_bytes_per_s: Figure
     memory_bytes: Figure | None = None
     cache_bytes: Figure | None = Field(default=None, description="last level")
-    power_w: Figure | None = None
+    power_w: Power | None = None
     overhead_s: Overhead | None = Field(default=None, description="time of an operator that does nothing")
+    efficiency: Efficiency | None = Field(default=None, description="shares of the peaks, fitted")
     provenance: Provenance | None = None
+    families: tuple[Family, ...] = Field(default=(), description="measured curves of operators")
+    yardstick_s: dict[Phase, Positive] | None = Field(
+        default=None, description="time of the yardstick when the families were measured"
+    )
+    cases_failed: int = Field(default=0, ge=0, description="cases of the calibration that gave no time")
+    validation: Validation | None = None
 
     @model_validator(mode="after")
     def _measured_says_how(self) -> "Device":
-        if (self.calibration == "measured") != (self.provenance is not None):
+        here = self.calibration in ("measured", "calibrated")
+        if here != (self.provenance is not None):
             raise ValueError(
                 f"calibration = {self.calibration!r} with provenance "
                 f"{'missing' if self.provenance is None else 'given'}; "
                 "a measured profile has a provenance, a spec-only one has none"
+            )
+        if (self.calibration == "calibrated") != bool(self.families):
+            raise ValueError(
+                f"calibration = {self.calibration!r} with {len(self.families)} families; a calibrated "
+                "profile has families, others have none"
+            )
+        if (self.calibration == "fitted-to-published") != (self.efficiency is not None):
+            raise ValueError(
+                f"calibration = {self.calibration!r} with efficiency "
+                f"{'missing' if self.efficiency is None else 'given'}; "
+                "a profile that is fitted-to-published has an efficiency, others have none"
             )
         return self
 

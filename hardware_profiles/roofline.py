@@ -3,17 +3,17 @@
 A spec-only profile knows peaks, which no runtime reaches: its interval runs from the peaks themselves to
 the fractions of a poor run, with typical fractions in between (`ACHIEVED`). A measured profile knows what
 matrix products and streams reached, so only the spread of its repeats and the error of the model remain
-(`MODEL_ERROR`).
+(`MODEL_ERROR`). One fitted to published timings has fractions of its own, and for the deployment that they
+are of, the spread of the models that it was not fitted to.
 """
 
 from dataclasses import dataclass
 from math import inf, log
 from statistics import median
-from typing import Literal
 
 from hardware_profiles.device import Device
-
-Phase = Literal["prefill", "decode"]
+from hardware_profiles.efficiency import Efficiency
+from hardware_profiles.families import Phase
 
 RIDGE = 1.3
 """Time at the ridge, where compute and memory alone would take equally long, over that time. 1 would be
@@ -73,10 +73,35 @@ class Rates:
     bytes_per_s: float
     overhead_s: float
     exponent: float = EXPONENT
+    context_flops_per_s: float | None = None
+    """Of what grows with the tokens seen, which is then a roofline of its own; None: as all else."""
 
-    def seconds(self, flops: float, bytes_: float) -> float:
-        """Time of one operator."""
-        return p_norm(flops / self.flops_per_s, bytes_ / self.bytes_per_s, self.exponent) + self.overhead_s
+    def seconds(
+        self, flops: float, bytes_: float, context_flops: float = 0, context_bytes: float = 0
+    ) -> float:
+        """Time of one operator; `context_flops` and `context_bytes` are parts of the first two."""
+        if self.context_flops_per_s is None or not context_flops:
+            busy = p_norm(flops / self.flops_per_s, bytes_ / self.bytes_per_s, self.exponent)
+            return busy + self.overhead_s
+        rest, rest_bytes = flops - context_flops, bytes_ - context_bytes
+        return (
+            p_norm(rest / self.flops_per_s, rest_bytes / self.bytes_per_s, self.exponent)
+            + p_norm(
+                context_flops / self.context_flops_per_s, context_bytes / self.bytes_per_s, self.exponent
+            )
+            + self.overhead_s
+        )
+
+    def faster(self, factor: float) -> "Rates":
+        """The rates that divide each time by a factor."""
+        context = None if self.context_flops_per_s is None else self.context_flops_per_s * factor
+        return Rates(
+            self.flops_per_s * factor,
+            self.bytes_per_s * factor,
+            self.overhead_s / factor,
+            self.exponent,
+            context,
+        )
 
 
 def p_norm(a: float, b: float, exponent: float) -> float:
@@ -87,8 +112,11 @@ def p_norm(a: float, b: float, exponent: float) -> float:
     return float(larger * (1 + (smaller / larger) ** exponent) ** (1 / exponent))
 
 
-def rates(device: Device, dtype: str, phase: Phase) -> tuple[Rates, Rates, Rates]:
-    """The rates that give the value, the low and the high end of a latency.
+def rates(
+    device: Device, dtype: str, phase: Phase, *, weights: str | None = None
+) -> tuple[Rates, Rates, Rates]:
+    """The rates that give the value, the low and the high end of a latency; `weights` are stored in `dtype`
+    unless said.
 
     Raises `InvalidInput` where the device has no peak for the dtype.
     """
@@ -97,7 +125,7 @@ def rates(device: Device, dtype: str, phase: Phase) -> tuple[Rates, Rates, Rates
         limits = (limit.value for name, limit in device.matvec_flops_per_s.items() if name == dtype)
         compute = min(compute, *limits, inf)
     overhead_s = None if device.overhead_s is None else device.overhead_s.value
-    if device.calibration == "measured":
+    if device.provenance is not None:
         faster, slower = _spread(device, phase)
         floor = overhead_s or 0.0
         return (
@@ -107,11 +135,26 @@ def rates(device: Device, dtype: str, phase: Phase) -> tuple[Rates, Rates, Rates
         )
     typical, poor = TYPICAL[device.kind], PESSIMISTIC[device.kind]
     usual = typical.overhead_s if overhead_s is None else overhead_s
+    value = Rates(compute * typical.compute, bandwidth * typical.bandwidth, usual)
+    if (fitted := device.efficiency) is not None:
+        value = fitted_rates(fitted, compute, bandwidth, usual)
+        if (dtype, weights or dtype) == (fitted.dtype, fitted.weights):
+            spread = fitted.prefill if phase == "prefill" else fitted.decode
+            return value, value.faster(spread.faster), value.faster(1 / spread.slower)
+        below = value.faster(poor.compute / typical.compute)  # as far as a poor run is below a typical one
+        return value, Rates(compute, bandwidth, 0.0, exponent=inf), below
     return (
-        Rates(compute * typical.compute, bandwidth * typical.bandwidth, usual),
+        value,
         Rates(compute, bandwidth, 0.0, exponent=inf),
         Rates(compute * poor.compute, bandwidth * poor.bandwidth, max(usual, poor.overhead_s)),
     )
+
+
+def fitted_rates(fitted: Efficiency, compute: float, bandwidth: float, overhead_s: float) -> Rates:
+    """The peaks times the fitted shares."""
+    context = None if fitted.context is None else compute * fitted.context.value
+    shares = fitted.compute.value, fitted.bandwidth.value
+    return Rates(compute * shares[0], bandwidth * shares[1], overhead_s, context_flops_per_s=context)
 
 
 def _spread(device: Device, phase: Phase) -> tuple[float, float]:

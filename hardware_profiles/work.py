@@ -11,7 +11,8 @@ Bytes moved in a phase, for each operator:
 - its intermediate results, written and read once, and the element-wise traffic of its norm and its residual
   addition, which each read a row of the width and write one.
 
-Attention is taken as fused: its scores never reach memory (FlashAttention, arXiv 2205.14135).
+Weights, state and intermediate results each count the bytes of the type that they are stored in. Attention is
+taken as fused: its scores never reach memory (FlashAttention, arXiv 2205.14135).
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from genomes import Architecture, Operator
-from genomes.accounting import head_flops, norm_parameters, parameters
+from genomes.accounting import head_flops, norm_parameters, parameters, state_elements
 from hardware_profiles.workload import Workload
 
 ELEMENTWISE_ROWS = 4
@@ -28,48 +29,64 @@ ELEMENTWISE_ROWS = 4
 
 @dataclass(frozen=True)
 class Work:
-    """`count` operators that each do `flops` and move `bytes`."""
+    """`count` operators that each do `flops` and move `bytes`.
+
+    `context_flops` are those of the FLOPs that grow with the tokens seen, as the scores of attention do, and
+    `context_bytes` those of the bytes that are state.
+    """
 
     flops: float
     bytes: float
     count: int = 1
+    context_flops: float = 0
+    context_bytes: float = 0
 
 
 def decode_work(architecture: Architecture, workload: Workload) -> Iterator[Work]:
     """One decoded token of each sequence that sees `context` tokens, the logits included."""
-    width, context = architecture.width, workload.context
+    width, context, batch = architecture.width, workload.context, workload.batch
     for block, count in _blocks(architecture):
-        moved = block.state_traffic(width, context) + _activation_traffic(block, width)
-        elements = _weights(block, width, workload.batch) + workload.batch * moved
-        flops = workload.batch * block.decode_flops(width, context)
-        yield Work(flops, workload.bytes_per_element * elements, count)
+        flops = block.decode_flops(width, context)
+        state = workload.bytes_of(state=batch * block.state_traffic(width, context))
+        rest = workload.bytes_of(
+            weights=_weights(block, width, batch), activations=batch * _activation_traffic(block, width)
+        )
+        growing = batch * (flops - block.decode_flops(width, 1))
+        yield Work(batch * flops, rest + state, count, growing, state)
     yield _embedding(architecture, workload, 1)
     yield _head(architecture, workload)
 
 
 def prefill_work(architecture: Architecture, workload: Workload) -> Iterator[Work]:
     """A prompt of `context` tokens in chunks; the logits once, at its last token."""
-    width = architecture.width
+    width, batch = architecture.width, workload.batch
     blocks = _blocks(architecture)
     for start in range(0, workload.context, workload.prefill_chunk):
         end = min(start + workload.prefill_chunk, workload.context)
         tokens = end - start
         for block, count in blocks:
-            state = block.state_elements(width, end)
-            written = min(state, tokens * (block.state_traffic(width, end) - state))
-            moved = state + written + tokens * _activation_traffic(block, width)
-            elements = _weights(block, width, workload.batch * tokens) + workload.batch * moved
-            earlier = block.prefill_flops(width, start) if start else 0
-            flops = workload.batch * (block.prefill_flops(width, end) - earlier)
-            yield Work(flops, workload.bytes_per_element * elements, count)
+            elements = block.state_elements(width, end)
+            written = min(elements, tokens * (block.state_traffic(width, end) - elements))
+            state = workload.bytes_of(state=batch * (elements + written))
+            rest = workload.bytes_of(
+                weights=_weights(block, width, batch * tokens),
+                activations=batch * tokens * _activation_traffic(block, width),
+            )
+            flops = block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0)
+            growing = batch * (flops - tokens * block.decode_flops(width, 1))
+            yield Work(batch * flops, rest + state, count, growing, state)
         yield _embedding(architecture, workload, tokens)
     yield _head(architecture, workload)
 
 
+def state_bytes(architecture: Architecture, workload: Workload) -> int:
+    """Bytes of KV cache and recurrent states of the batch after `context` tokens."""
+    return workload.bytes_of(state=workload.batch * state_elements(architecture, workload.context))
+
+
 def weight_and_state_bytes(architecture: Architecture, workload: Workload) -> int:
     """Bytes of all weights, and of the batch's state after `context` tokens."""
-    state = sum(n * b.state_elements(architecture.width, workload.context) for b, n in _blocks(architecture))
-    return workload.bytes_per_element * (parameters(architecture) + workload.batch * state)
+    return workload.bytes_of(weights=parameters(architecture)) + state_bytes(architecture, workload)
 
 
 def activation_bytes(architecture: Architecture, workload: Workload) -> int:
@@ -82,7 +99,7 @@ def activation_bytes(architecture: Architecture, workload: Workload) -> int:
     tokens = min(workload.prefill_chunk, workload.context)
     widest = max(block.activation_elements(width) for block in architecture.blocks)
     elements = max(tokens * (2 * width + widest), 2 * width + architecture.vocab_size)
-    return workload.bytes_per_element * workload.batch * elements
+    return workload.bytes_of(activations=workload.batch * elements)
 
 
 def _blocks(architecture: Architecture) -> list[tuple[Operator, int]]:
@@ -100,12 +117,15 @@ def _activation_traffic(block: Operator, width: int) -> int:
 
 
 def _embedding(architecture: Architecture, workload: Workload, tokens: int) -> Work:
-    """A row read and a row written for each token."""
-    return Work(0, workload.bytes_per_element * workload.batch * tokens * 2 * architecture.width)
+    """A row of the table read and a row written for each token."""
+    elements = workload.batch * tokens * architecture.width
+    return Work(0, workload.bytes_of(weights=elements, activations=elements))
 
 
 def _head(architecture: Architecture, workload: Workload) -> Work:
     """Final norm and logits of one token of each sequence: the whole table is read, tied or not."""
-    width, vocabulary = architecture.width, architecture.vocab_size
-    elements = width + width * vocabulary + workload.batch * (ELEMENTWISE_ROWS * width + vocabulary)
-    return Work(workload.batch * head_flops(architecture), workload.bytes_per_element * elements)
+    width, vocabulary, batch = architecture.width, architecture.vocab_size, workload.batch
+    moved = workload.bytes_of(
+        weights=width + width * vocabulary, activations=batch * (ELEMENTWISE_ROWS * width + vocabulary)
+    )
+    return Work(batch * head_flops(architecture), moved)

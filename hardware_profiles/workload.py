@@ -6,11 +6,34 @@ from typing import Any, Literal, get_args
 from genomes import InvalidInput
 
 Dtype = Literal["float32", "float16", "bfloat16"]
-"""Type of weights, state and activations alike. Weight-only int8 and int4 are not priced yet."""
+"""Type of the arithmetic and of the activations; of weights and state too, unless they say otherwise."""
+
+WeightDtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
+"""Type that weights are stored in: matrices, embedding and, for simplicity, the few norm vectors."""
+
+CacheDtype = Literal["float32", "float16", "bfloat16", "int8"]
+"""Type that the KV cache and recurrent states are stored in."""
 
 DTYPES: tuple[str, ...] = get_args(Dtype)
+WEIGHT_DTYPES: tuple[str, ...] = get_args(WeightDtype)
+CACHE_DTYPES: tuple[str, ...] = get_args(CacheDtype)
 
 BYTES_PER_ELEMENT: dict[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+STORAGE: dict[str, tuple[int, int]] = {
+    **{dtype: (size, 1) for dtype, size in BYTES_PER_ELEMENT.items()},
+    "int8": (34, 32),
+    "int4": (18, 32),
+}
+"""Bytes of a block and its elements. The integers are those of GGUF, 32 to a block with one float16 scale:
+`block_q8_0` and `block_q4_0` in ggml's `ggml-common.h` (github.com/ggml-org/llama.cpp), 8.5 and 4.5 bits an
+element."""
+
+
+def stored_bytes(elements: int, dtype: str) -> int:
+    """Bytes of so many elements, rounded up to a whole one."""
+    size, block = STORAGE[dtype]
+    return -(-elements * size // block)
 
 
 @dataclass(frozen=True)
@@ -19,13 +42,18 @@ class Workload:
 
     The prompt is processed in chunks of `prefill_chunk` tokens, as llama.cpp (its micro-batch, 512 by
     default) and vLLM (chunked prefill, arXiv 2403.02310) do; `batch` sequences of the same length run side
-    by side. Raises `InvalidInput` naming the field, the value and what is legal.
+    by side. `weights` and `cache` are what weights, and KV cache and recurrent states, are stored in; the
+    arithmetic stays in `dtype`. Raises `InvalidInput` naming the field, the value and what is legal.
     """
 
     context: int = 1024
     batch: int = 1
     dtype: str = "float32"
     prefill_chunk: int = 512
+    weights: str | None = None
+    """None: `dtype`."""
+    cache: str | None = None
+    """None: `dtype`."""
 
     def __post_init__(self) -> None:
         for field in ("context", "batch", "prefill_chunk"):
@@ -34,11 +62,33 @@ class Workload:
                 raise InvalidInput(f"workload: {field} = {value!r}; expected a whole number of at least 1")
         if self.dtype not in DTYPES:
             raise InvalidInput(f"workload: dtype = {self.dtype!r}; legal: {', '.join(DTYPES)}")
+        for field, legal in (("weights", WEIGHT_DTYPES), ("cache", CACHE_DTYPES)):
+            value = getattr(self, field)
+            if value is not None and value not in legal:
+                raise InvalidInput(f"workload: {field} = {value!r}; legal: {', '.join(legal)}")
 
     @property
     def bytes_per_element(self) -> int:
-        """Bytes of one weight, state or activation element."""
+        """Bytes of one element of the arithmetic's type."""
         return BYTES_PER_ELEMENT[self.dtype]
+
+    @property
+    def weight_dtype(self) -> str:
+        """What the weights are stored in."""
+        return self.weights or self.dtype
+
+    @property
+    def cache_dtype(self) -> str:
+        """What KV cache and recurrent states are stored in."""
+        return self.cache or self.dtype
+
+    def bytes_of(self, *, weights: int = 0, state: int = 0, activations: int = 0) -> int:
+        """Bytes of so many elements of each, each rounded up to a whole byte."""
+        return (
+            stored_bytes(weights, self.weight_dtype)
+            + stored_bytes(state, self.cache_dtype)
+            + stored_bytes(activations, self.dtype)
+        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +121,17 @@ class Prediction:
     context: int
     batch: int
     dtype: str
+    weights: str
+    """What the weights are stored in."""
+    cache: str
+    """What KV cache and recurrent states are stored in."""
+    prefill_energy_j: Estimate | None = None
+    """An estimate: the prompt's latency times the device's power figure; None without one."""
+    decode_energy_j: Estimate | None = None
+    """An estimate: the latency of one step times the device's power figure; None without one."""
+    notes: tuple[str, ...] = ()
+    """In words, where the price rests on less than measured curves, though the device has some."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self)
+        return asdict(self) | {"notes": list(self.notes)}

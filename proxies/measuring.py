@@ -39,6 +39,7 @@ from genomes import Architecture, InvalidInput, accounting, read_architecture
 from genomes.errors import describe
 from proxies.axes import Array
 from proxies.model import Model
+from proxies.yardstick import Yardstick
 
 WARM_UP_STEPS = 8
 FEWEST_STEPS = 64
@@ -99,6 +100,15 @@ class Runner:
             hidden, state = read(weights, tokens, state, position)
             return logits(weights, hidden), state
 
+        self.working_bytes = 0
+        """The most that one of the programs needs besides weights and state."""
+
+        def fitting(lowered: Any) -> Callable[..., Any]:
+            program = lowered.compile()
+            self.working_bytes = max(self.working_bytes, _own_bytes(program))
+            require_memory(resident + self.working_bytes)
+            return program  # type: ignore[no-any-return]
+
         def compiled(function: Callable[..., Any], tokens: int) -> Callable[..., Any]:
             arguments = (
                 shapes,
@@ -106,12 +116,12 @@ class Runner:
                 state,
                 _shape((), jnp.int32),
             )
-            return _fitting(jax.jit(function, donate_argnums=2).lower(*arguments), resident)
+            return fitting(jax.jit(function, donate_argnums=2).lower(*arguments))
 
         self._read = {tokens: compiled(read, tokens) for tokens in {last - first for first, last in pieces}}
         self._step = compiled(step, 1)
         hidden = _shape((batch, 1, architecture.width), dtype)
-        self._logits = _fitting(jax.jit(logits).lower(shapes, hidden), resident)
+        self._logits = fitting(jax.jit(logits).lower(shapes, hidden))
         self._shapes = (shapes, state)
         rng = np.random.default_rng(0)
         self.tokens = jnp.asarray(rng.integers(0, architecture.vocab_size, (batch, context)), jnp.int32)
@@ -146,9 +156,11 @@ class Runner:
 def measure(request: Request) -> dict[str, Any]:
     """Measure in this process, which should be fresh.
 
-    The answer holds the samples `prefill_latency_s` and `decode_latency_s`, `peak_memory_bytes` with
-    `memory_counts`, whether the samples `settled`, and what they depend on. Raises `InvalidInput` for an
-    architecture that cannot be read, `RuntimeError` where it does not fit or its logits are not finite.
+    The answer holds the samples `prefill_latency_s` and `decode_latency_s`, the `yardstick` around them,
+    `peak_memory_bytes` with `memory_counts`, whether the samples `settled`, and what they depend on.
+
+    Raises `InvalidInput` for an architecture that cannot be read, `RuntimeError` where it does not fit or its
+    logits are not finite.
     """
     architecture = read_architecture(request.architecture)
     device = jax.devices()[0]
@@ -163,14 +175,18 @@ def measure(request: Request) -> dict[str, Any]:
     runner.prefill()
     runner.decode()
     peak, counts = _peak(device, baseline, reset)
+    yardstick = Yardstick()
+    before = yardstick.read()
     with _other_load() as other_load:
         prefill = sample(runner.prefill, 0, FEWEST_PREFILLS)
         decode = sample(runner.decode, WARM_UP_STEPS, FEWEST_STEPS)
+    after = yardstick.read()
     if not bool(jnp.isfinite(runner.decode()).all()):
         raise RuntimeError(f"the logits are not finite in {request.dtype} with random weights")
     return {
         "prefill_latency_s": prefill,
         "decode_latency_s": decode,
+        "yardstick": {phase: (before[phase] + after[phase]) / 2 for phase in before},
         "settled": max(variation(prefill), variation(decode)) <= SETTLED,
         "peak_memory_bytes": peak,
         "memory_counts": counts,
@@ -272,13 +288,12 @@ def _shape(shape: tuple[int, ...], dtype: Any) -> Any:
     return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
 
 
-def _fitting(lowered: Any, resident: int) -> Callable[..., Any]:
-    """Compile, and check that what the program needs besides weights and state fits too."""
-    compiled = lowered.compile()
-    if (analysis := compiled.memory_analysis()) is not None:
-        own = analysis.temp_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes
-        require_memory(resident + max(0, own))
-    return compiled  # type: ignore[no-any-return]
+def _own_bytes(compiled: Any) -> int:
+    """What a program needs besides weights and state, as its compiler says."""
+    if (analysis := compiled.memory_analysis()) is None:
+        return 0
+    own = analysis.temp_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    return max(0, int(own))
 
 
 def _trim() -> None:

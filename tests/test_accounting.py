@@ -135,7 +135,12 @@ def totals(a: Architecture, t: int) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("lfm2-350m", 354_483_968), ("lfm2-1.2b", 1_170_340_608), ("llama-3.2-1b", 1_235_814_400)],
+    [
+        ("lfm2-350m", 354_483_968),
+        ("lfm2-1.2b", 1_170_340_608),
+        ("llama-3.2-1b", 1_235_814_400),
+        ("qwen3-1.7b", 1_720_574_976),
+    ],
 )
 def test_published_models_are_exact(name: str, parameters: int) -> None:
     assert accounting.parameters(model(name)) == parameters
@@ -143,7 +148,7 @@ def test_published_models_are_exact(name: str, parameters: int) -> None:
 
 
 def test_every_model_is_loaded_by_its_name() -> None:
-    assert model_names() == ["lfm2-1.2b", "lfm2-350m", "llama-3.2-1b"]
+    assert model_names() == ["lfm2-1.2b", "lfm2-350m", "llama-3.2-1b", "qwen3-1.7b"]
     assert all(model(name).name == name for name in model_names())
     with pytest.raises(InvalidInput, match=r"'gpt' *; known: lfm2-1.2b, lfm2-350m, llama-3.2-1b"):
         model("gpt")

@@ -24,6 +24,8 @@ VERBS = [
     "train",
     "predict",
     "measure",
+    "calibrate",
+    "validate",
     "devices",
     "spaces",
     "operators",
@@ -208,7 +210,8 @@ def test_predict_prints_the_keys_of_the_design(call, architecture):
         "device",
         "calibration",
     }
-    assert set(found) == design | {"context", "batch", "dtype"}
+    beside = {"context", "batch", "dtype", "weights", "cache", "prefill_energy_j", "decode_energy_j", "notes"}
+    assert set(found) == design | beside
     for name in ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes"):
         assert set(found[name]) == {"value", "low", "high"}
         assert 0 < found[name]["low"] <= found[name]["value"] <= found[name]["high"]

@@ -14,7 +14,12 @@ from proxies.model import Model
 
 VOCABULARY = 32
 TOKENS = 23
-PUBLISHED = {"lfm2-350m": 354_483_968, "lfm2-1.2b": 1_170_340_608, "llama-3.2-1b": 1_235_814_400}
+PUBLISHED = {
+    "lfm2-350m": 354_483_968,
+    "lfm2-1.2b": 1_170_340_608,
+    "llama-3.2-1b": 1_235_814_400,
+    "qwen3-1.7b": 1_720_574_976,
+}
 """Parameters of the released checkpoints."""
 
 

@@ -132,7 +132,12 @@ def test_as_much_of_the_experts_of_qwen3_next_works_as_published() -> None:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("lfm2-350m", 354_483_968), ("lfm2-1.2b", 1_170_340_608), ("llama-3.2-1b", 1_235_814_400)],
+    [
+        ("lfm2-350m", 354_483_968),
+        ("lfm2-1.2b", 1_170_340_608),
+        ("llama-3.2-1b", 1_235_814_400),
+        ("qwen3-1.7b", 1_720_574_976),
+    ],
 )
 def test_published_models_are_exact_to_their_parameters(name: str, parameters: int) -> None:
     assert name in model_names()

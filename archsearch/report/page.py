@@ -234,7 +234,7 @@ def _difference(winner: Candidate, reference: Candidate, objective: Objective) -
 
 
 def _calibration(objective: Objective, results: Results) -> str:
-    """How the device of a predicted cost is known: `spec-only` or `measured`."""
+    """How the device of a predicted cost is known, such as `spec-only` or `measured`."""
     workload = objective.name.partition("[")[2]
     named = [name for name in results.devices if workload.startswith(f"{name},")]
     if not named:

@@ -1,0 +1,238 @@
+"""`archsearch calibrate`: a profile of this machine from measured blocks.
+
+Blocks of every operator are measured over a grid of widths and contexts, each operator in fresh processes
+(`proxies.calibrating`; this module stays free of jax), and fitted (`hardware_profiles.families`). Rows are
+kept beside the profile as they come, so that an interrupted calibration goes on where it stopped.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from archsearch.devices import measure_device
+from archsearch.fresh_process import environment
+from genomes import InvalidInput, Scale, parse_layout
+from hardware_profiles import Device
+from hardware_profiles.families import HEAD, Case, Measured, Phase, fit_families
+
+LAYOUTS: tuple[str, ...] = (
+    "attention(kv=1/4)",
+    "attention",
+    "attention(kv=1/4,window=256)",
+    "mla",
+    "attention-attention",
+    "linear_attention",
+    "gated_linear_attention",
+    "gated_deltanet",
+    "kda",
+    "mamba2",
+    "rg_lru",
+    "s4d",
+    "s5",
+    "s6",
+    "short_conv",
+    "hyena",
+    "hyena_x",
+    "hyena_y",
+    "swiglu",
+    "geglu",
+    "mlp",
+    "moe",
+)
+"""Blocks that are measured, as layouts write them; those of an operator are fitted together."""
+HEAD_DIM = 64
+SMALL_VOCABULARY = 256
+"""Of the stacks, so that blocks are what takes the time."""
+VOCABULARIES = (4096, 32768)
+"""At which embedding and logits are measured."""
+STACK_PARAMETERS = 4_000_000
+"""Blocks of a stack together, at least, as far as `MOST_COPIES` allows."""
+FEWEST_COPIES, MOST_COPIES = 2, 4
+
+Progress = Callable[[int, int, str], None]
+"""Told cases done, cases in all, and what comes next."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is measured; every width with every context."""
+
+    widths: tuple[int, ...]
+    contexts: tuple[int, ...]
+    """For operators whose state is of one size."""
+    growing: tuple[int, ...]
+    """For those whose state grows with the context."""
+    batches: tuple[int, ...] = (1,)
+
+
+GRIDS = {
+    "quick": Grid(widths=(256, 512, 1024), contexts=(256, 1024), growing=(256, 1024, 2048)),
+    "full": Grid(
+        widths=(256, 512, 1024, 2048, 4096),
+        contexts=(256, 1024),
+        growing=(256, 1024, 4096, 16384, 32768),
+        batches=(1, 4, 16),
+    ),
+}
+
+
+def calibrate(
+    name: str,
+    out: Path,
+    grid: str | Grid = "quick",
+    layouts: Sequence[str] = LAYOUTS,
+    progress: Progress | None = None,
+) -> Device:
+    """Measure this machine, fit a profile, write it to `out`, and give it back.
+
+    Rows go to `out` with `.rows.jsonl` in place of its suffix, one a line; those that lie there already are
+    not measured again.
+
+    Raises `InvalidInput` where `out` exists, the grid is unknown or the rows are not those of this program,
+    `RuntimeError` where measuring fails.
+    """
+    if out.exists():
+        raise InvalidInput(f"{out} exists; give another file, or remove it")
+    if isinstance(grid, str):
+        if grid not in GRIDS:
+            raise InvalidInput(f"grid = {grid!r}; legal: {', '.join(GRIDS)}")
+        grid = GRIDS[grid]
+    wanted = list(cases(grid, layouts))
+    kept = out.with_suffix(".rows.jsonl")
+    done = _read(kept)
+    device = measure_device(name)
+    groups: dict[str, list[Case]] = {}
+    for case in wanted:
+        if _key(case) not in done:
+            groups.setdefault(case.operator, []).append(case)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    finished = len(wanted) - sum(map(len, groups.values()))
+    with kept.open("a", encoding="utf-8") as file:
+        for operator, group in groups.items():
+            for answer in _in_fresh_process(group):
+                if progress is not None:
+                    progress(finished, len(wanted), operator)
+                file.write(json.dumps(answer) + "\n")
+                file.flush()
+                done[_key(Case.model_validate(answer["case"]))] = answer
+                finished += 1
+    answers = [done[_key(case)] for case in wanted]
+    return _profile(device, answers, out)
+
+
+def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
+    """Every stack of a grid; the empty ones first, then operator after operator."""
+    for width, context, vocabulary, batch in product(
+        grid.widths, grid.contexts[-1:], VOCABULARIES, grid.batches
+    ):
+        yield Case(
+            operator=HEAD,
+            block={},
+            width=width,
+            vocab_size=vocabulary,
+            copies=1,
+            context=context,
+            batch=batch,
+        )
+    for text in layouts:
+        for width in grid.widths:
+            scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=SMALL_VOCABULARY)
+            block = parse_layout(text).blocks[0].at(scale)
+            grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
+            copies = -(-STACK_PARAMETERS // block.parameters(width))
+            for context, batch in product(grid.growing if grows else grid.contexts, grid.batches):
+                yield Case(
+                    operator=block.name,
+                    block=block.to_dict(),
+                    width=width,
+                    vocab_size=SMALL_VOCABULARY,
+                    copies=max(FEWEST_COPIES, min(MOST_COPIES, copies)),
+                    context=context,
+                    batch=batch,
+                )
+
+
+def _profile(device: Device, answers: list[dict[str, Any]], out: Path) -> Device:
+    """Fit what was measured; failures are counted in the description."""
+    found = [answer for answer in answers if "error" not in answer]
+    phases: tuple[Phase, Phase] = ("prefill", "decode")
+    usual = {phase: median(answer["yardstick"][phase] for answer in found) for phase in phases}
+    rows = [
+        Measured.model_validate(
+            {key: value for key, value in answer.items() if key != "yardstick"}
+            | {"drift": {phase: answer["yardstick"][phase] / usual[phase] for phase in phases}}
+        )
+        for answer in found
+    ]
+    profile = device.model_copy(
+        update={
+            "calibration": "calibrated",
+            "families": fit_families(rows),
+            "yardstick_s": usual,
+            "cases_failed": len(answers) - len(found),
+        }
+    )
+    out.write_text(profile.to_yaml(), encoding="utf-8")
+    return profile
+
+
+def _key(case: Case) -> str:
+    return json.dumps(case.model_dump(mode="json"), sort_keys=True)
+
+
+def _read(kept: Path) -> dict[str, dict[str, Any]]:
+    """What an earlier calibration measured; a torn last line is cut off."""
+    found: dict[str, dict[str, Any]] = {}
+    text = kept.read_text(encoding="utf-8") if kept.exists() else ""
+    if text and not text.endswith("\n"):
+        text = text[: text.rfind("\n") + 1]
+        kept.write_text(text, encoding="utf-8")
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            answer = json.loads(line)
+            found[_key(Case.model_validate(answer["case"]))] = answer
+        except (ValueError, KeyError, TypeError):
+            raise InvalidInput(
+                f"{kept}: line {number} is not a measured case; remove the file to measure again"
+            ) from None
+    return found
+
+
+def _in_fresh_process(group: Sequence[Case]) -> Iterator[dict[str, Any]]:
+    """The answer to each case of an operator."""
+    request = json.dumps({"cases": [case.model_dump(mode="json") for case in group]})
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "proxies.calibrating"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env=environment(),
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(request)
+        process.stdin.close()
+        answered = 0
+        for line in process.stdout:
+            answered += 1
+            yield json.loads(line)
+        process.wait()
+        said.seek(0)
+        end = "\n".join(said.read().strip().splitlines()[-5:])
+    if answered < len(group):
+        case = group[answered]
+        raise RuntimeError(
+            f"measuring {case.operator} at width {case.width}, context {case.context} ended with exit code "
+            f"{process.returncode}; what was measured is kept\n{end}"
+        )

@@ -1,0 +1,92 @@
+"""Calibration and validation on the terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from archsearch.validating import FIGURES
+from hardware_profiles import Device
+from hardware_profiles.families import QUANTITIES
+
+
+@contextmanager
+def counting(what: str, console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar with the time left, told how many are done, how many there are, and what comes next."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[following]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None, following="")
+        yield lambda done, total, following: bar.update(
+            task, completed=done, total=total, following=following
+        )
+
+
+def families(device: Device, console: Console) -> None:
+    """What was measured, and how well the curves give it back."""
+    table = Table(box=box.SIMPLE, title=f"{device.name}: median error of the curves on their own rows")
+    for column in ("operator", "dtype", "rows", "widths", "context", *QUANTITIES):
+        table.add_column(column, justify="left" if column in ("operator", "dtype") else "right")
+    groups = dict.fromkeys((family.operator, family.dtype) for family in device.families)
+    for operator, dtype in groups:
+        found = [f for f in device.families if (f.operator, f.dtype) == (operator, dtype)]
+        widths = sorted(found[0].factors)
+        table.add_row(
+            operator,
+            dtype,
+            str(found[0].rows),
+            f"{widths[0]}-{widths[-1]}",
+            str(found[0].longest_context),
+            *(f"{f.misfit:.1%}" for quantity in QUANTITIES for f in found if f.quantity == quantity),
+        )
+    console.print(table)
+    if device.cases_failed:
+        console.print(f"{device.cases_failed} cases gave no time", highlight=False)
+
+
+def validation(found: dict[str, Any], console: Console) -> None:
+    """Each model's errors, and the judgement of each figure beside the machine's own spread."""
+    table = Table(box=box.SIMPLE, title=f"{found['device']} at {found['context']} tokens, {found['dtype']}")
+    table.add_column("model")
+    table.add_column("parameters", justify="right")
+    for figure in FIGURES:
+        table.add_column(figure, justify="right")
+        table.add_column("error", justify="right")
+        table.add_column("repeat", justify="right")
+    for model in found["models"]:
+        cells = []
+        for figure in FIGURES:
+            row = model[figure]
+            spread = row["repeat_spread"]
+            cells += [
+                f"{row['measured']:.4g}",
+                f"{row['error']:+.1%}",
+                "-" if spread is None else f"{spread:.1%}",
+            ]
+        table.add_row(model["name"], f"{model['parameters'] / 1e6:.1f}M", *cells)
+    console.print(table)
+    judged = Table(box=box.SIMPLE, title="predicted against measured")
+    for column in ("figure", "MAPE", "within 10 %", "within 20 %", "Kendall tau", "worst", "repeat spread"):
+        judged.add_column(column)
+    for figure in FIGURES:
+        e = found[figure]
+        tau, spread = e["kendall_tau"], e["repeat_spread"]
+        judged.add_row(
+            figure,
+            f"{e['mape']:.1%}",
+            f"{e['within_10']:.0%}",
+            f"{e['within_20']:.0%}",
+            "-" if tau is None else f"{tau:.3f}",
+            f"{e['worst']} ({e['worst_factor']:.2f} times)",
+            "-" if spread is None else f"{spread:.1%}",
+        )
+    console.print(judged)

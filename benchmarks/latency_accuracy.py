@@ -1,0 +1,76 @@
+"""How right a calibrated profile of this machine is on whole models that it never saw.
+
+    archsearch calibrate --name here --out here.yaml
+    python benchmarks/latency_accuracy.py here.yaml [--models N] [--presets A B] [--context TOKENS]
+        [--processes N] [--seed N] [--out FILE]
+
+Draws random hybrids of 20 to 400 million parameters from search spaces, at widths of the calibration and
+between them, and judges the predictions as `archsearch validate` does. Prints the table and writes JSON.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from archsearch import show_profiles
+from archsearch.validating import validate
+from genomes import Architecture, Scale, accounting, preset, random_genome
+from hardware_profiles import load_device
+
+SMALLEST, LARGEST = 20_000_000, 400_000_000
+WIDTHS = (256, 512, 768, 1024)
+BLOCKS = range(8, 25)
+HEAD_DIM, VOCABULARY = 64, 16384
+
+
+def held_out(count: int, presets: list[str], seed: int) -> list[tuple[str, Architecture]]:
+    """Random hybrids by name; the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    found: list[tuple[str, Architecture]] = []
+    while len(found) < count:
+        space = preset(presets[len(found) % len(presets)])
+        scale = Scale(
+            width=int(rng.choice(WIDTHS)),
+            head_dim=HEAD_DIM,
+            blocks=int(rng.choice(BLOCKS)),
+            vocab_size=VOCABULARY,
+            repeat="stack",
+        )
+        architecture = space.decode(random_genome(space, rng)).at(scale)
+        if SMALLEST <= accounting.parameters(architecture) <= LARGEST:
+            found.append((f"{space.name}-{len(found)}-w{scale.width}", architecture))
+    return found
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("profile", type=Path, help="written by archsearch calibrate")
+    parser.add_argument("--models", type=int, default=20)
+    parser.add_argument("--presets", nargs="+", default=["hybrid", "everything"])
+    parser.add_argument("--context", type=int, default=1024)
+    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/latency_accuracy.json"))
+    given = parser.parse_args()
+    models = held_out(given.models, given.presets, given.seed)
+    with show_profiles.counting("measuring", Console(stderr=True)) as progress:
+        found = validate(
+            load_device(given.profile),
+            models,
+            context=given.context,
+            processes=given.processes,
+            progress=progress,
+        )
+    show_profiles.validation(found, Console())
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

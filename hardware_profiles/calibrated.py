@@ -1,0 +1,98 @@
+"""Pricing by measured curves: the sum over blocks of what their families say, and the head.
+
+A block whose operator was not measured is priced by the roofline, and said so. Working memory is that of the
+hungriest block: programs use the same buffers for one block after the other.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from genomes import Architecture, Operator
+from hardware_profiles.device import Device
+from hardware_profiles.families import HEAD, Family, Phase, Quantity, terms
+from hardware_profiles.workload import Estimate, Workload
+
+UNVALIDATED = (1 / 1.3, 1.3)
+"""Factors of the low and the high end as long as no whole model was measured."""
+BEYOND = 1.5
+"""How much farther both ends lie where something was not measured."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """An estimate, and in words what it rests on beside measured curves."""
+
+    estimate: Estimate
+    notes: tuple[str, ...]
+
+
+def has_curves(device: Device, workload: Workload) -> bool:
+    """Whether the device was measured at the workload's dtypes."""
+    same = workload.weight_dtype == workload.cache_dtype == workload.dtype
+    return same and any(family.dtype == workload.dtype for family in device.families)
+
+
+def latency(
+    architecture: Architecture,
+    device: Device,
+    workload: Workload,
+    phase: Phase,
+    roofline: Callable[[Operator], float],
+) -> Price:
+    """Seconds of a prompt or of a decoded token; `roofline` prices a block that has no family."""
+    seconds, notes = 0.0, []
+    for block, count in _blocks(architecture).items():
+        family = _family(device, HEAD if block is None else block.name, phase, workload)
+        if family is None:
+            assert block is not None, "every calibration measures the head"
+            seconds += count * roofline(block)
+            notes.append(f"{block.name} was not measured: priced by the roofline")
+            continue
+        work = terms(phase, block, architecture.width, architecture.vocab_size, workload)
+        seconds += count * family.amount(work, architecture.width)
+        notes += [f"{family.operator}: {text}" for text in family.beyond(architecture.width, workload)]
+    found = device.validation
+    judged = found and (found.prefill_latency_s if phase == "prefill" else found.decode_latency_s)
+    low, high = (judged.low_factor, judged.high_factor) if judged else UNVALIDATED
+    return Price(_estimate(seconds, low, high, bool(notes)), tuple(dict.fromkeys(notes)))
+
+
+def working_bytes(architecture: Architecture, device: Device, workload: Workload) -> float:
+    """What programs need beside weights and state."""
+    amounts = [
+        family.amount(
+            terms("working", block, architecture.width, architecture.vocab_size, workload),
+            architecture.width,
+        )
+        for block in _blocks(architecture)
+        if (family := _family(device, HEAD if block is None else block.name, "working", workload))
+    ]
+    return max(amounts)
+
+
+def memory(resident: float, working: float, device: Device) -> Estimate:
+    """Peak memory from weights and state, and what programs need beside them."""
+    judged = device.validation.peak_memory_bytes if device.validation else None
+    low, high = (judged.low_factor, judged.high_factor) if judged else UNVALIDATED
+    found = _estimate(resident + working, low, high, False)
+    return Estimate(found.value, max(found.low, min(resident, found.value)), found.high)
+
+
+def _estimate(value: float, low: float, high: float, beyond: bool) -> Estimate:
+    farther = BEYOND if beyond else 1.0
+    return Estimate(value, value * min(low, 1.0) / farther, value * max(high, 1.0) * farther)
+
+
+def _blocks(architecture: Architecture) -> Counter[Operator | None]:
+    """Each distinct block that does something, with its number; None is the head."""
+    blocks: Counter[Operator | None] = Counter(b for b in architecture.blocks if b.kind != "skip")
+    blocks[None] = 1
+    return blocks
+
+
+def _family(device: Device, operator: str, quantity: Quantity, workload: Workload) -> Family | None:
+    for family in device.families:
+        if (family.operator, family.quantity, family.dtype) == (operator, quantity, workload.dtype):
+            return family
+    return None

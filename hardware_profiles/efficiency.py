@@ -1,0 +1,48 @@
+"""Shares of a device's peaks that a published runtime reached: a profile without the device at hand."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from hardware_profiles.workload import Dtype, WeightDtype
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Factor = Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Share(_Value):
+    """What a runtime reaches of a peak, as a fraction of it."""
+
+    value: Annotated[float, Field(gt=0, le=1)]
+    source: Text
+
+
+class Spread(_Value):
+    """Factors by which whole models that were not fitted were faster and slower than predicted, at most."""
+
+    faster: Factor
+    slower: Factor
+    source: Text
+
+
+class Efficiency(_Value):
+    """Shares fitted to published timings of whole models; they replace the typical fractions of the peaks.
+
+    The spreads hold for the deployment that was timed, `weights` and arithmetic in `dtype`; at others the
+    interval begins at the peaks.
+    """
+
+    runtime: Text
+    dtype: Dtype
+    weights: WeightDtype
+    compute: Share = Field(description="of the peak of `dtype`, in all that does not grow with the context")
+    context: Share | None = Field(
+        default=None, description="of that peak, in attention scores and their like; null: as compute"
+    )
+    bandwidth: Share
+    prefill: Spread
+    decode: Spread

@@ -1,0 +1,250 @@
+"""Measured curves: what a block of each operator takes on a machine, from blocks that were measured there.
+
+A family is an operator, a dtype and what is asked: seconds of a prompt, seconds of a decoded token, or bytes
+of working memory. It is linear in the block's work (`decode_terms`, `prefill_terms`, `working_terms`), with
+coefficients of at least zero that give the measured medians back best in relative terms; what the line misses
+at each measured width is kept as a factor, interpolated in the logarithm of the width. Blocks of other sizes
+follow the line, and the factor of the nearest measured width.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from math import exp, log
+from statistics import median
+from typing import Literal, get_args
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from genomes import InvalidInput, Operator
+from genomes.accounting import norm_parameters
+from genomes.operators import read_operator
+from hardware_profiles.workload import Workload
+
+Phase = Literal["prefill", "decode"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+Quantity = Literal["prefill", "decode", "working"]
+"""Seconds, seconds, bytes beside weights and state."""
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+HEAD = "head"
+"""The family of what no block is: embedding, final norm, logits, and the time of an empty program."""
+
+Terms = dict[str, float]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Case(_Value):
+    """One stack of equal blocks, measured: prompt of `context` tokens, and one token at that depth."""
+
+    operator: str = Field(description="name, or `head` where the stack is empty")
+    block: dict[str, object] = Field(description="the object of an architecture file; empty for `head`")
+    width: int = Field(ge=1)
+    vocab_size: int = Field(ge=1)
+    copies: int = Field(ge=1, description="blocks of the stack")
+    context: int = Field(ge=1)
+    batch: int = Field(default=1, ge=1)
+    dtype: str = "float32"
+
+
+class Measured(_Value):
+    """A case with its times, those of an empty stack taken off, for one block."""
+
+    case: Case
+    prefill_s: float = Field(gt=0)
+    decode_s: float = Field(gt=0)
+    prefill_spread: float = Field(ge=0, description="(p90 - p10) / median of the samples")
+    decode_spread: float = Field(ge=0)
+    working_bytes: float = Field(gt=0, description="most that a program needs beside weights and state")
+    drift: dict[Phase, float] = Field(description="factor by which the yardstick was slower than usual")
+
+    def amount(self, quantity: Quantity) -> float:
+        """Bytes, or seconds as they would have been without the machine's drift."""
+        match quantity:
+            case "prefill":
+                return self.prefill_s / self.drift["prefill"]
+            case "decode":
+                return self.decode_s / self.drift["decode"]
+            case "working":
+                return self.working_bytes
+
+
+class Family(_Value):
+    """What a block takes: `sum of coefficients x terms`, times the factor of its width."""
+
+    operator: str
+    quantity: Quantity
+    dtype: str
+    coefficients: dict[str, float] = Field(description="seconds, or bytes, a unit of each term")
+    factors: dict[int, float] = Field(min_length=1, description="measured over linear, by width")
+    longest_context: int = Field(ge=1, description="most tokens that were measured")
+    batches: tuple[int, ...] = Field(min_length=1)
+    misfit: float = Field(ge=0, description="median relative error on the rows that it was fitted to")
+    rows: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _positive(self) -> "Family":
+        if any(value < 0 for value in self.coefficients.values()):
+            raise ValueError("coefficients: expected at least 0")
+        if any(value <= 0 for value in self.factors.values()):
+            raise ValueError("factors: expected above 0")
+        return self
+
+    def amount(self, terms: Terms, width: int) -> float:
+        """What one block takes."""
+        return self.linear(terms) * self.factor(width)
+
+    def linear(self, terms: Terms) -> float:
+        """Without the factor of its width."""
+        return sum(value * terms[name] for name, value in self.coefficients.items())
+
+    def factor(self, width: int) -> float:
+        """Interpolated between measured widths, that of the nearest one outside."""
+        widths = sorted(self.factors)
+        place = bisect_left(widths, width)
+        if place == 0 or place == len(widths):
+            return self.factors[widths[min(place, len(widths) - 1)]]
+        below, above = widths[place - 1], widths[place]
+        share = (log(width) - log(below)) / (log(above) - log(below))
+        return exp((1 - share) * log(self.factors[below]) + share * log(self.factors[above]))
+
+    def beyond(self, width: int, workload: Workload) -> list[str]:
+        """In words, how a block lies outside of what was measured; empty where it lies inside."""
+        found = []
+        smallest, largest = min(self.factors), max(self.factors)
+        if not smallest <= width <= largest:
+            found.append(f"width {width} is outside the measured {smallest} to {largest}")
+        if workload.context > self.longest_context:
+            found.append(f"context {workload.context} is past the measured {self.longest_context}")
+        if not min(self.batches) <= workload.batch <= max(self.batches):
+            found.append(f"batch {workload.batch} is outside the measured {self.batches}")
+        return found
+
+
+def decode_terms(block: Operator | None, width: int, vocab_size: int, workload: Workload) -> Terms:
+    """Work of one decoded token; None is the head."""
+    item, batch = workload.bytes_per_element, workload.batch
+    if block is None:
+        return {
+            "runs": 1,
+            "weight_bytes": item * width * vocab_size,
+            "flops": 2.0 * batch * width * vocab_size,
+        }
+    weights = block.weight_traffic(width, batch) + norm_parameters(block, width)
+    return {
+        "runs": 1,
+        "weight_bytes": item * weights,
+        "state_bytes": item * batch * block.state_traffic(width, workload.context),
+        "flops": batch * block.decode_flops(width, workload.context),
+    }
+
+
+def prefill_terms(block: Operator | None, width: int, vocab_size: int, workload: Workload) -> Terms:
+    """Work of a prompt, chunk after chunk; None is the head.
+
+    `context_flops` are those that grow with the tokens seen. `steps` are tokens one after the other, whatever
+    the batch; `row_bytes` the intermediate results.
+    """
+    item, batch = workload.bytes_per_element, workload.batch
+    terms: Terms = defaultdict(float)
+    for start in range(0, workload.context, workload.prefill_chunk):
+        end = min(start + workload.prefill_chunk, workload.context)
+        tokens = end - start
+        terms["runs"] += 1
+        if block is None:
+            terms["row_bytes"] += 2 * item * batch * tokens * width
+            continue
+        flops = batch * (
+            block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0)
+        )
+        dense = batch * tokens * block.decode_flops(width, 1)
+        weights = block.weight_traffic(width, batch * tokens) + norm_parameters(block, width)
+        terms["weight_bytes"] += item * weights
+        terms["dense_flops"] += min(dense, flops)
+        terms["context_flops"] += max(0, flops - dense)
+        terms["state_bytes"] += 2 * item * batch * block.state_elements(width, end)
+        terms["row_bytes"] += item * batch * tokens * (2 * block.activation_elements(width) + 4 * width)
+        terms["steps"] += tokens
+    if block is None:
+        terms["weight_bytes"] = item * width * vocab_size
+    return dict(terms)
+
+
+def working_terms(block: Operator | None, width: int, vocab_size: int, workload: Workload) -> Terms:
+    """What the last chunk of a prompt, the hungriest, keeps at once; None is the head."""
+    item, batch = workload.bytes_per_element, workload.batch
+    tokens = min(workload.context, workload.prefill_chunk)
+    rows = {"runs": 1.0, "stream_bytes": float(item * batch * tokens * width)}
+    if block is None:
+        return rows | {"logit_bytes": item * batch * vocab_size}
+    end = workload.context
+    start = end - ((end - 1) % workload.prefill_chunk + 1)
+    flops = batch * (block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0))
+    return rows | {
+        "row_bytes": item * batch * tokens * block.activation_elements(width),
+        "context_flops": max(0.0, flops - batch * (end - start) * block.decode_flops(width, 1)),
+        "state_bytes": item * batch * block.state_elements(width, end),
+    }
+
+
+_TERMS = {"prefill": prefill_terms, "decode": decode_terms, "working": working_terms}
+
+
+def terms(
+    quantity: Quantity, block: Operator | None, width: int, vocab_size: int, workload: Workload
+) -> Terms:
+    """The work of a block, or of the head (None), that decides a quantity."""
+    return _TERMS[quantity](block, width, vocab_size, workload)
+
+
+def fit_families(rows: Iterable[Measured]) -> tuple[Family, ...]:
+    """A family for each operator, quantity and dtype of the rows. Raises `InvalidInput` without rows."""
+    groups: dict[tuple[str, str], list[Measured]] = defaultdict(list)
+    for row in rows:
+        groups[row.case.operator, row.case.dtype].append(row)
+    if not groups:
+        raise InvalidInput("no measured rows; expected at least one")
+    return tuple(_fit(*key, quantity, found) for key, found in groups.items() for quantity in QUANTITIES)
+
+
+def _fit(operator: str, dtype: str, quantity: Quantity, rows: Sequence[Measured]) -> Family:
+    from scipy.optimize import nnls  # slow to import, and few need it
+
+    work = [_terms_of(row.case, quantity) for row in rows]
+    amounts = np.array([row.amount(quantity) for row in rows])
+    names = sorted({name for found in work for name, value in found.items() if value})
+    matrix = np.array([[found.get(name, 0.0) for name in names] for found in work]) / amounts[:, None]
+    scale = np.abs(matrix).max(0)
+    solution, _ = nnls(matrix / scale, np.ones(len(rows)))
+    coefficients = {
+        name: value for name, value in zip(names, (solution / scale).tolist(), strict=True) if value > 0
+    }
+    by_width: dict[int, list[float]] = defaultdict(list)
+    for row, found, amount in zip(rows, work, amounts, strict=True):
+        linear = sum(value * found[name] for name, value in coefficients.items())
+        by_width[row.case.width].append(float(amount / linear))
+    family = Family(
+        operator=operator,
+        quantity=quantity,
+        dtype=dtype,
+        coefficients=coefficients,
+        factors={width: median(found) for width, found in sorted(by_width.items())},
+        longest_context=max(row.case.context for row in rows),
+        batches=tuple(sorted({row.case.batch for row in rows})),
+        misfit=0.0,
+        rows=len(rows),
+    )
+    errors = [
+        abs(family.amount(found, row.case.width) / amount - 1)
+        for row, found, amount in zip(rows, work, amounts, strict=True)
+    ]
+    return family.model_copy(update={"misfit": float(median(errors))})
+
+
+def _terms_of(case: Case, quantity: Quantity) -> Terms:
+    workload = Workload(context=case.context, batch=case.batch, dtype=case.dtype)
+    block = None if case.operator == HEAD else read_operator(case.block, case.width, "case")
+    return terms(quantity, block, case.width, case.vocab_size, workload)

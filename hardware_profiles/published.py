@@ -1,0 +1,143 @@
+"""Whole-model timings that others published: what devices that are not at hand are validated against."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import product
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+import genomes
+from genomes import InvalidInput
+from genomes.errors import describe
+from hardware_profiles.cost import predict
+from hardware_profiles.device import Device
+from hardware_profiles.workload import CacheDtype, Dtype, Estimate, WeightDtype, Workload
+
+FORMAT = "archsearch/published"
+VERSION = 1
+PHASES: tuple[Literal["prefill", "decode"], ...] = ("prefill", "decode")
+
+_PUBLISHED = files("hardware_profiles") / "published"
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PublishedCase(_Value):
+    """One model at one context: prompts of that many tokens, and tokens decoded at that depth."""
+
+    model: Text
+    context: int = Field(ge=1)
+    prefill_tokens_per_s: Rate
+    decode_tokens_per_s: Rate
+    source: Text
+
+
+class Published(_Value):
+    """Timings of one publication on one device with one runtime; batch 1."""
+
+    name: Text
+    device: Text = Field(description="name of a shipped device")
+    runtime: Text
+    dtype: Dtype = Field(description="what the arithmetic is priced in")
+    weights: WeightDtype
+    cache: CacheDtype
+    fitted: Text = Field(
+        description="the model that the device's efficiency is fitted to; the others judge it"
+    )
+    cases: tuple[PublishedCase, ...] = Field(min_length=1)
+
+    def timings(self) -> tuple["Timing", ...]:
+        """Each rate as a timing."""
+        return tuple(
+            Timing(
+                case.model,
+                phase,
+                Workload(case.context, dtype=self.dtype, weights=self.weights, cache=self.cache),
+                getattr(case, f"{phase}_tokens_per_s"),
+                case.source,
+            )
+            for case, phase in product(self.cases, PHASES)
+        )
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A published rate of one phase of a shipped model (`genomes.model_names`)."""
+
+    model: str
+    phase: Literal["prefill", "decode"]
+    workload: Workload
+    tokens_per_s: float
+    source: str
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the time of `latency_s` is for: the prompt, or one."""
+        return self.workload.context if self.phase == "prefill" else 1
+
+    @property
+    def latency_s(self) -> float:
+        """Time of the prompt, or of one decoded token."""
+        return self.tokens / self.tokens_per_s
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published timing and what a device's profile predicts for it."""
+
+    timing: Timing
+    latency_s: Estimate
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Predicted rate."""
+        return self.timing.tokens / self.latency_s.value
+
+    @property
+    def error(self) -> float:
+        """Relative error of the predicted rate; below zero where it is too low."""
+        return self.tokens_per_s / self.timing.tokens_per_s - 1
+
+    @property
+    def inside(self) -> bool:
+        """Whether the published time lies in the predicted interval, rounding left aside."""
+        return self.latency_s.low * 0.999 <= self.timing.latency_s <= self.latency_s.high * 1.001
+
+
+def published_names() -> list[str]:
+    """Names of the shipped publications."""
+    found = (entry.name for entry in _PUBLISHED.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+
+
+def published(name: str) -> Published:
+    """A shipped publication. Raises `InvalidInput` listing the known ones."""
+    if name not in published_names():
+        raise InvalidInput(f"unknown publication {name!r}; known: {', '.join(published_names())}")
+    fields = yaml.safe_load((_PUBLISHED / f"{name}.yaml").read_text(encoding="utf-8"))
+    header = fields.pop("format", None), fields.pop("version", None)
+    if header != (FORMAT, VERSION):
+        raise InvalidInput(f"{name}.yaml: format, version = {header}; expected {(FORMAT, VERSION)}")
+    try:
+        return Published.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidInput(f"{name}.yaml: {describe(error)}") from None
+
+
+def compare(device: Device, timings: Iterable[Timing]) -> list[Comparison]:
+    """Each timing beside its prediction."""
+    found = []
+    for timing in timings:
+        prediction = predict(genomes.model(timing.model), device, timing.workload)
+        latency = getattr(prediction, f"{timing.phase}_latency_s")
+        assert isinstance(latency, Estimate)
+        found.append(Comparison(timing, latency))
+    return found

@@ -1,0 +1,131 @@
+"""Measuring stacks of equal blocks, for a profile of this machine.
+
+`python -m proxies.calibrating` reads `{"cases": [...]}` as JSON from stdin, each with the keys of
+`hardware_profiles.families.Case`, and prints one JSON line a case: in the process of a whole operator, so
+that compilers and allocators have one history. A case is run as `archsearch measure` runs a whole model
+(`proxies.measuring.Runner`): a prompt in chunks, then single tokens at its depth with donated state. The
+time of an empty stack of the same width and context is taken off, and the rest divided by the blocks.
+
+Between two tokens the caches are filled with something else, as the other blocks of a large model do: a
+stack of a few blocks would otherwise decode from the cache.
+"""
+
+import json
+import sys
+from contextlib import redirect_stdout
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from genomes import Architecture, read_architecture
+from genomes.operators import Skip, SwiGLU
+from proxies.measuring import Runner
+from proxies.yardstick import Yardstick
+
+PREFILL_CHUNK = 512
+DECODE_SAMPLES, PREFILL_SAMPLES = 24, 3
+LEAST_SECONDS, MOST_SECONDS = 0.2, 1.5
+"""Of sampling, for each phase of a case."""
+SMALLEST_SHARE = 0.05
+"""Of the stack's time, that what its blocks take is at least said to be: below, the empty stack's noise."""
+
+Samples = dict[str, list[float]]
+Sampled = tuple[Samples, int]
+"""With the working memory of the hungrier program, in bytes."""
+
+
+def measure_cases(cases: list[dict[str, Any]]) -> Any:
+    """What each case took, as it is found: a generator of plain JSON values."""
+    yardstick = Yardstick()
+    empty: dict[tuple[Any, ...], Sampled] = {}
+    for case in cases:
+        key = tuple(case[name] for name in ("width", "vocab_size", "context", "batch", "dtype"))
+        try:
+            if key not in empty:
+                empty[key] = _sample(_stack(case | {"operator": "head"}), case, yardstick)
+            yield case, _measured(case, empty[key], yardstick)
+        except (RuntimeError, MemoryError) as error:
+            yield case, {"error": (str(error) or type(error).__name__).splitlines()[0]}
+
+
+def _measured(case: dict[str, Any], empty: Sampled, yardstick: Yardstick) -> dict[str, Any]:
+    before = yardstick.read()
+    samples, working = empty if case["operator"] == "head" else _sample(_stack(case), case, yardstick)
+    after = yardstick.read()
+    found: dict[str, Any] = {"working_bytes": working}
+    for phase, seconds in samples.items():
+        p10, middle, p90 = np.percentile(seconds, (10, 50, 90))
+        own = middle
+        if case["operator"] != "head":
+            own = max(middle - np.median(empty[0][phase]), SMALLEST_SHARE * middle) / case["copies"]
+        found[f"{phase}_s"] = float(own)
+        found[f"{phase}_spread"] = float((p90 - p10) / middle)
+    found["yardstick"] = {name: (before[name] + after[name]) / 2 for name in before}
+    return found
+
+
+def _stack(case: dict[str, Any]) -> Architecture:
+    """The blocks of a case, or as good as none."""
+    if case["operator"] == "head":
+        some = Architecture(width=case["width"], vocab_size=case["vocab_size"], blocks=(SwiGLU(hidden=1),))
+        return some.model_copy(update={"blocks": (Skip(),)})  # which nobody may ask for
+    return read_architecture(
+        {
+            "format": "archsearch/architecture",
+            "version": 1,
+            "width": case["width"],
+            "vocab_size": case["vocab_size"],
+            "blocks": [case["block"]] * case["copies"],
+        }
+    )
+
+
+def _sample(architecture: Architecture, case: dict[str, Any], yardstick: Yardstick) -> Sampled:
+    """Seconds of prompts and tokens, and the working memory of the hungrier program."""
+    runner = Runner(architecture, case["context"], case["batch"], case["dtype"], PREFILL_CHUNK)
+    runner.load()
+    runner.prefill()
+    samples = {"prefill": _repeat(runner.prefill, PREFILL_SAMPLES), "decode": []}
+    for _ in range(2):
+        runner.decode()
+
+    def token() -> float:
+        yardstick.flush()
+        start = perf_counter()
+        runner.decode()
+        return perf_counter() - start
+
+    begin = perf_counter()
+    decode = samples["decode"]
+    while len(decode) < DECODE_SAMPLES or perf_counter() - begin < LEAST_SECONDS:
+        decode.append(token())
+        if perf_counter() - begin > MOST_SECONDS and len(decode) >= PREFILL_SAMPLES:
+            break
+    return samples, runner.working_bytes
+
+
+def _repeat(step: Any, fewest: int) -> list[float]:
+    seconds: list[float] = []
+    begin = perf_counter()
+    while len(seconds) < fewest or perf_counter() - begin < LEAST_SECONDS:
+        start = perf_counter()
+        step()
+        seconds.append(perf_counter() - start)
+        if perf_counter() - begin > MOST_SECONDS:
+            break
+    return seconds
+
+
+def main() -> int:
+    """Answer the request on stdin, a line a case; whatever else is printed goes to stderr."""
+    out = sys.stdout
+    with redirect_stdout(sys.stderr):
+        for case, found in measure_cases(json.load(sys.stdin)["cases"]):
+            out.write(json.dumps({"case": case, **found}) + "\n")
+            out.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""`calibrate` and `validate`: real processes on a small grid, resumed after an interruption; bad input."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from archsearch import cli
+from archsearch.calibrating import Grid, calibrate
+from archsearch.validating import FIGURES, validate, with_validation
+from genomes import InvalidInput, Scale, parse_layout
+from hardware_profiles import Device, Workload, device, load_device, predict
+
+TINY = Grid(widths=(64,), contexts=(16,), growing=(16,))
+LAYOUTS = ("swiglu(2)", "short_conv")
+MODEL = parse_layout("short_conv swiglu(2) short_conv swiglu(4)").at(
+    Scale(width=64, head_dim=64, vocab_size=300)
+)
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Device, Path, list[tuple[int, int, str]]]:
+    """Interrupted after two cases, in the middle of a line, and begun again."""
+    out = tmp_path_factory.mktemp("calibrated") / "here.yaml"
+    rows = out.with_suffix(".rows.jsonl")
+
+    def stop(done: int, total: int, following: str) -> None:
+        del total, following
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        calibrate("here", out, TINY, LAYOUTS, stop)
+    kept = rows.read_text(encoding="utf-8")
+    assert len(kept.splitlines()) == 2 and not out.exists()
+    rows.write_text(kept + kept[:40], encoding="utf-8")
+    told: list[tuple[int, int, str]] = []
+    found = calibrate("here", out, TINY, LAYOUTS, lambda *seen: told.append(seen))
+    assert rows.read_text(encoding="utf-8").startswith(kept)
+    return found, out, told
+
+
+@pytest.mark.slow
+def test_a_calibration_goes_on_where_it_stopped(
+    profile: tuple[Device, Path, list[tuple[int, int, str]]],
+) -> None:
+    found, out, told = profile
+    assert [done for done, _, _ in told] == [2, 3] and {total for _, total, _ in told} == {4}
+    assert found.calibration == "calibrated" and found.cases_failed == 0
+    assert {family.operator for family in found.families} == {"head", "swiglu", "short_conv"}
+    assert load_device(out) == found
+    rows = [json.loads(line) for line in out.with_suffix(".rows.jsonl").read_text().splitlines()]
+    assert all(row["decode_s"] > 0 and row["yardstick"]["prefill"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_a_profile_is_judged_by_whole_models(
+    profile: tuple[Device, Path, list[tuple[int, int, str]]],
+) -> None:
+    calibrated = profile[0]
+    found = validate(calibrated, [("small", MODEL)], context=16, processes=2)
+    (row,) = found["models"]
+    predicted = predict(MODEL, calibrated, Workload(context=16))
+    assert row["notes"] == []
+    for figure in FIGURES:
+        assert row[figure]["predicted"] == getattr(predicted, figure).value
+        assert row[figure]["error"] == pytest.approx(row[figure]["predicted"] / row[figure]["measured"] - 1)
+        assert found[figure]["models"] == 1
+    judged = with_validation(calibrated, found)
+    again = predict(MODEL, judged, Workload(context=16)).decode_latency_s
+    factor = found["decode_latency_s"]["worst_factor"]
+    assert again.high == pytest.approx(max(factor, 1) * again.value)
+
+
+# Bad input
+
+
+def test_nothing_is_overwritten_and_the_grid_is_known(tmp_path: Path) -> None:
+    (tmp_path / "there.yaml").write_text("kept")
+    with pytest.raises(InvalidInput, match=r"there\.yaml exists; give another file"):
+        calibrate("here", tmp_path / "there.yaml")
+    assert (tmp_path / "there.yaml").read_text() == "kept"
+    with pytest.raises(InvalidInput, match="grid = 'huge'; legal: quick, full"):
+        calibrate("here", tmp_path / "here.yaml", "huge")
+
+
+@pytest.mark.parametrize("line", ["no json", '{"case": {}}', "[]"])
+def test_rows_of_something_else_are_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "here.rows.jsonl").write_text(line + "\n")
+    with pytest.raises(InvalidInput, match="line 1 is not a measured case; remove the file"):
+        calibrate("here", tmp_path / "here.yaml", TINY, LAYOUTS)
+
+
+def test_a_validation_needs_models() -> None:
+    with pytest.raises(InvalidInput, match="no models"):
+        validate(device("generic-x86-core"), [])
+
+
+def test_errors_are_kept_in_files_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["archsearch", "validate", "raspberry-pi-5", "lfm2-350m", "--store"])
+    assert cli._exit_code() == 2
+    assert "--store keeps the errors in a device file; 'raspberry-pi-5' is not one" in capsys.readouterr().err

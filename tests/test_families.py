@@ -1,0 +1,255 @@
+"""Measured curves: fitted, interpolated, priced, judged against whole models."""
+
+from math import sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archsearch.calibrating import GRIDS, LAYOUTS, Grid, cases
+from genomes import Architecture, InvalidInput, Scale, Skip, parse_layout
+from genomes.accounting import parameters
+from hardware_profiles import Device, Workload, device, predict, read_device
+from hardware_profiles.families import HEAD, Case, Family, Measured, fit_families, terms
+from hardware_profiles.validation import Validation, errors
+
+SMALL = Grid(widths=(256, 512), contexts=(64, 256), growing=(64, 1024))
+TRUTH = {
+    "prefill": {"runs": 1e-4, "dense_flops": 1e-11, "context_flops": 3e-11, "row_bytes": 1e-10},
+    "decode": {"runs": 1e-5, "weight_bytes": 6e-11, "state_bytes": 9e-11},
+    "working": {"stream_bytes": 3.0, "row_bytes": 1.5, "logit_bytes": 1.0},
+}
+
+
+def true_amount(quantity: str, block, width: int, vocab_size: int, workload: Workload) -> float:
+    found = terms(quantity, block, width, vocab_size, workload)
+    return sum(value * found.get(name, 0.0) for name, value in TRUTH[quantity].items())
+
+
+def measured(case: Case, drift: float = 1.0) -> Measured:
+    block = None if case.operator == HEAD else parse_block(case)
+    workload = Workload(context=case.context)
+    amounts = {q: true_amount(q, block, case.width, case.vocab_size, workload) for q in TRUTH}
+    return Measured(
+        case=case,
+        prefill_s=drift * amounts["prefill"],
+        decode_s=drift * amounts["decode"],
+        prefill_spread=0.01,
+        decode_spread=0.01,
+        working_bytes=amounts["working"],
+        drift={"prefill": drift, "decode": drift},
+    )
+
+
+def parse_block(case: Case):
+    from genomes.operators import read_operator
+
+    return read_operator(case.block, case.width, "case")
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> Device:
+    rng = np.random.default_rng(0)
+    rows = [measured(case, float(rng.uniform(0.8, 1.3))) for case in cases(SMALL, LAYOUTS)]
+    plain = device("generic-x86-core").to_dict()
+    fitted = [family.model_dump(mode="json") for family in fit_families(rows)]
+    return read_device(
+        plain
+        | {
+            "calibration": "calibrated",
+            "families": fitted,
+            "yardstick_s": {"prefill": 0.01, "decode": 0.01},
+            "provenance": {
+                "runtime": "jax-cpu",
+                "runtime_version": "0",
+                "processor": "synthetic",
+                "threads": 1,
+                "date": "2026-01-01",
+            },
+        }
+    )
+
+
+def hybrid(
+    width: int, layout: str = "attention(kv=1/2) swiglu(4) mamba2 swiglu(2) short_conv"
+) -> Architecture:
+    return parse_layout(layout).at(Scale(width=width, head_dim=64, vocab_size=512))
+
+
+# The fit
+
+
+@pytest.mark.parametrize("width", SMALL.widths)
+@pytest.mark.parametrize("context", [100, 256])
+def test_the_sum_of_blocks_is_given_back(calibrated: Device, width: int, context: int) -> None:
+    """Rows that follow the model exactly are predicted exactly, at contexts between the measured ones too."""
+    architecture, workload = hybrid(width), Workload(context=context)
+    found = predict(architecture, calibrated, workload)
+    for quantity, value in (
+        ("prefill", found.prefill_latency_s.value),
+        ("decode", found.decode_latency_s.value),
+    ):
+        expected = sum(
+            true_amount(quantity, block, width, 512, workload) for block in (None, *architecture.blocks)
+        )
+        assert value == pytest.approx(expected, rel=0.02)
+    assert found.notes == () and found.calibration == "calibrated"
+
+
+def test_between_widths_the_factor_is_their_geometric_mean(calibrated: Device) -> None:
+    fitted = next(f for f in calibrated.families if (f.operator, f.quantity) == ("swiglu", "decode"))
+    family = fitted.model_copy(update={"factors": {256: 1.3, 512: 0.8}})
+    assert family.factor(362) == pytest.approx(sqrt(family.factor(256) * family.factor(512)), rel=1e-3)
+    assert family.factor(1) == family.factor(256) and family.factor(9999) == family.factor(512)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 2000), st.sampled_from(["attention", "swiglu", "mamba2", "hyena"]))
+def test_more_work_is_never_cheaper(calibrated: Device, copies: int, context: int, op: str) -> None:
+    def price(copies: int, context: int):
+        layout = " ".join([op] * copies)
+        return predict(hybrid(384, layout), calibrated, Workload(context=context))
+
+    few, many, longer = price(copies, context), price(copies + 1, context), price(copies, context + 50)
+    assert few.decode_latency_s.value < many.decode_latency_s.value
+    assert few.prefill_latency_s.value < many.prefill_latency_s.value
+    assert few.decode_latency_s.value <= longer.decode_latency_s.value
+    assert few.peak_memory_bytes.value < many.peak_memory_bytes.value
+
+
+def test_drift_is_taken_out() -> None:
+    wanted = list(cases(SMALL, ["swiglu"]))
+    steady = fit_families([measured(case) for case in wanted])
+    drifting = fit_families([measured(case, 1 + 0.1 * i) for i, case in enumerate(wanted)])
+    for a, b in zip(steady, drifting, strict=True):
+        assert a.factors == pytest.approx(b.factors)
+
+
+def test_a_fit_needs_rows() -> None:
+    with pytest.raises(InvalidInput, match="no measured rows"):
+        fit_families([])
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
+def test_a_grid_measures_every_operator(grid: Grid) -> None:
+    from genomes import operator_table
+
+    found = list(cases(grid, LAYOUTS))
+    assert {case.operator for case in found} == {*operator_table(), HEAD} - {"skip"}
+    assert len({case.model_dump_json() for case in found}) == len(found)
+    for case in found:
+        if case.operator != HEAD:
+            block = parse_block(case)
+            stack = Architecture(width=case.width, vocab_size=case.vocab_size, blocks=(block,) * case.copies)
+            assert parameters(stack) < 2**31
+
+
+# What lies outside
+
+
+def test_what_was_not_measured_is_said_and_widens_the_interval(calibrated: Device) -> None:
+    inside = predict(hybrid(384), calibrated, Workload(context=256)).decode_latency_s
+    for width, workload, said in (
+        (384, Workload(context=5000), "context 5000 is past the measured"),
+        (1024, Workload(context=256), "width 1024 is outside the measured 256 to 512"),
+        (384, Workload(context=256, batch=2), "batch 2 is outside the measured (1,)"),
+        (384, Workload(context=256, weights="int8"), "the curves are those of other dtypes"),
+    ):
+        found = predict(hybrid(width), calibrated, workload)
+        assert any(said in note for note in found.notes), found.notes
+        outside = found.decode_latency_s
+        assert outside.high / outside.low > inside.high / inside.low
+
+
+def test_an_operator_that_was_not_measured_is_priced_by_the_roofline(calibrated: Device) -> None:
+    some = calibrated.model_copy(
+        update={"families": tuple(f for f in calibrated.families if f.operator != "mamba2")}
+    )
+    found = predict(hybrid(384), some, Workload(context=256))
+    assert found.notes == ("mamba2 was not measured: priced by the roofline",)
+    without = predict(
+        hybrid(384, "attention(kv=1/2) swiglu(4) swiglu(2) short_conv"), some, Workload(context=256)
+    )
+    assert found.decode_latency_s.value > without.decode_latency_s.value
+
+
+# Files
+
+
+def test_a_calibrated_profile_comes_back_from_its_file(calibrated: Device, tmp_path) -> None:
+    import yaml
+
+    from hardware_profiles import load_device
+
+    path = tmp_path / "here.yaml"
+    path.write_text(calibrated.to_yaml(), encoding="utf-8")
+    assert load_device(path) == calibrated
+    assert yaml.safe_load(path.read_text())["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"families": []}, "0 families"),
+        ({"calibration": "measured"}, "families; a calibrated profile has families"),
+        ({"yardstick_s": {"decode": 0}}, "yardstick_s"),
+    ],
+)
+def test_a_wrong_profile_is_refused(calibrated: Device, change: dict, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        read_device(calibrated.to_dict() | change, "here.yaml")
+
+
+def test_an_impossible_family_is_refused() -> None:
+    row = measured(next(iter(cases(SMALL, ["swiglu"]))))
+    good = fit_families([row])[0].model_dump()
+    for change in ({"factors": {}}, {"factors": {64: 0.0}}, {"coefficients": {"runs": -1.0}}):
+        with pytest.raises(ValueError):
+            Family.model_validate(good | change)
+
+
+# Judgement
+
+
+def test_errors_are_those_of_the_measured_figures() -> None:
+    found = errors(["a", "b", "c"], [1.0, 2.0, 4.0], [1.05, 2.0, 3.0], [0.02, None, 0.04])
+    assert found.mape == pytest.approx((0.05 + 0 + 0.25) / 3)
+    assert (found.within_10, found.within_20) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert found.kendall_tau == 1 and found.worst == "c" and found.worst_factor == pytest.approx(4 / 3)
+    assert (found.low_factor, found.high_factor) == (pytest.approx(1 / 1.05), pytest.approx(4 / 3))
+    assert found.repeat_spread == pytest.approx(0.03)
+    assert errors(["a", "b"], [1.0, 2.0], [2.0, 1.0]).kendall_tau == -1
+    assert errors(["a"], [1.0], [2.0]).kendall_tau is None
+    with pytest.raises(InvalidInput, match="no models"):
+        errors([], [], [])
+
+
+def test_intervals_come_from_the_validation(calibrated: Device) -> None:
+    judged = errors(["a", "b", "c"], [1.0, 2.0, 4.0], [1.25, 2.0, 3.2])
+    validation = Validation(
+        date="2026-01-01",
+        context=1024,
+        batch=1,
+        dtype="float32",
+        prefill_latency_s=judged,
+        decode_latency_s=judged,
+        peak_memory_bytes=judged,
+    )
+    found = predict(
+        hybrid(384),
+        calibrated.model_copy(update={"validation": validation}),
+        Workload(context=256),
+    ).decode_latency_s
+    assert found.low == pytest.approx(0.8 * found.value)
+    assert found.high == pytest.approx(1.25 * found.value)
+
+
+def test_skips_cost_nothing(calibrated: Device) -> None:
+    plain = hybrid(384)
+    longer = plain.model_copy(update={"blocks": (*plain.blocks, Skip())})
+    workload = Workload(context=256)
+    assert (
+        predict(plain, calibrated, workload).decode_latency_s
+        == predict(longer, calibrated, workload).decode_latency_s
+    )

@@ -1,0 +1,216 @@
+"""Weights and state in narrower types than the arithmetic's: only their bytes change."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import genomes
+from archsearch.objectives import Pricing, objective
+from archsearch.sections import ObjectiveSection
+from genomes import InvalidInput, Scale, accounting, reference
+from hardware_profiles import CACHE_DTYPES, DTYPES, WEIGHT_DTYPES, Workload, device, predict
+from hardware_profiles.work import decode_work, prefill_work, weight_and_state_bytes
+from hardware_profiles.workload import stored_bytes
+
+BITS = {
+    "float32": Fraction(32),
+    "float16": Fraction(16),
+    "bfloat16": Fraction(16),
+    "int8": Fraction(17, 2),
+    "int4": Fraction(9, 2),
+}
+LFM2, LLAMA = genomes.model("lfm2-1.2b"), genomes.model("llama-3.2-1b")
+SMALL = [
+    reference(name).layout(8).at(Scale(width=128, blocks=8, head_dim=16, vocab_size=512))
+    for name in ("lfm2", "griffin", "mamba2-hybrid", "qwen3-next", "transformer++")
+]
+
+architectures = st.sampled_from([*SMALL, LFM2, LLAMA])
+gpus = st.sampled_from(["h100-sxm", "rtx-4090", "l4"]).map(device)
+fields = {
+    "context": st.integers(1, 2000),
+    "batch": st.integers(1, 16),
+    "dtype": st.sampled_from(DTYPES),
+    "prefill_chunk": st.integers(1, 700),
+}
+stored = st.sampled_from([None, *WEIGHT_DTYPES])
+cached = st.sampled_from([None, *CACHE_DTYPES])
+workloads = st.builds(Workload, **fields, weights=stored, cache=cached)
+
+
+def with_types(workload: Workload, weights: str | None, cache: str | None) -> Workload:
+    return Workload(
+        workload.context, workload.batch, workload.dtype, workload.prefill_chunk, weights=weights, cache=cache
+    )
+
+
+# Types
+
+
+@given(st.integers(0, 10**18), st.sampled_from(WEIGHT_DTYPES))
+def test_bytes_are_exact_and_rounded_up(elements, dtype):
+    exact = elements * BITS[dtype] / 8
+    assert exact <= stored_bytes(elements, dtype) < exact + 1
+
+
+def test_blocks_of_gguf():
+    """llama.cpp's own assertions: a block of 32 holds a float16 scale beside its integers."""
+    assert stored_bytes(32, "int8") == 2 + 32
+    assert stored_bytes(32, "int4") == 2 + 32 // 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"weights": "int3"}, r"weights = 'int3'; legal: float32, float16, bfloat16, int8, int4"),
+        ({"cache": "int4"}, r"cache = 'int4'; legal: float32, float16, bfloat16, int8$"),
+        ({"dtype": "int4"}, r"dtype = 'int4'; legal: float32, float16, bfloat16$"),
+        ({"weights": 4}, r"weights = 4"),
+    ],
+)
+def test_other_types_are_refused_by_name(wrong, said):
+    with pytest.raises(InvalidInput, match=said):
+        Workload(**wrong)
+
+
+# Prices
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures, gpus, workloads)
+def test_the_arithmetic_type_is_the_default(architecture, gpu, workload):
+    spelled = with_types(workload, workload.weight_dtype, workload.cache_dtype)
+    assert predict(architecture, gpu, workload) == predict(architecture, gpu, spelled)
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures, workloads, stored, cached)
+def test_types_change_bytes_and_no_flops(architecture, workload, weights, cache):
+    other = with_types(workload, weights, cache)
+    for phase in (decode_work, prefill_work):
+        a, b = list(phase(architecture, workload)), list(phase(architecture, other))
+        assert [(w.flops, w.count, w.context_flops) for w in a] == [
+            (w.flops, w.count, w.context_flops) for w in b
+        ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures, gpus, workloads, stored)
+def test_weights_change_weight_bytes_alone(architecture, gpu, workload, weights):
+    other = with_types(workload, weights, workload.cache_dtype)
+    a, b = predict(architecture, gpu, workload), predict(architecture, gpu, other)
+    assert a.state_bytes == b.state_bytes
+    count = accounting.parameters(architecture)
+    saved = stored_bytes(count, workload.weight_dtype) - stored_bytes(count, other.weight_dtype)
+    assert a.peak_memory_bytes.low - b.peak_memory_bytes.low == saved
+    assert a.peak_memory_bytes.value - b.peak_memory_bytes.value == saved
+    for phase in (decode_work, prefill_work):
+        pairs = zip(phase(architecture, workload), phase(architecture, other), strict=True)
+        assert all(one.context_bytes == two.context_bytes for one, two in pairs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures, workloads, cached)
+def test_the_cache_changes_state_bytes_alone(architecture, workload, cache):
+    other = with_types(workload, workload.weight_dtype, cache)
+    elements = workload.batch * accounting.state_elements(architecture, workload.context)
+    weights = stored_bytes(accounting.parameters(architecture), workload.weight_dtype)
+    state = stored_bytes(elements, other.cache_dtype)
+    assert weight_and_state_bytes(architecture, other) == weights + state
+    assert predict(architecture, device("l4"), other).state_bytes == state
+    for phase in (decode_work, prefill_work):
+        for one, two in zip(phase(architecture, workload), phase(architecture, other), strict=True):
+            assert one.bytes - one.context_bytes == two.bytes - two.context_bytes
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures, st.sampled_from(["h100-sxm", "l4", "galaxy-s25-cpu"]), workloads)
+def test_narrower_types_never_cost_more(architecture, name, workload):
+    def costs(weights: str, cache: str) -> list[float]:
+        at = Workload(workload.context, workload.batch, "float16", weights=weights, cache=cache)
+        found = predict(architecture, device(name), at)
+        prices = (found.prefill_latency_s, found.decode_latency_s, found.peak_memory_bytes)
+        return [found.state_bytes, *(price.value for price in prices)]
+
+    steps = [("float32", "float32"), ("float16", "float32"), ("float16", "float16")]
+    steps += [("int8", "float16"), ("int8", "int8"), ("int4", "int8")]
+    found = [costs(*step) for step in steps]
+    for wide, narrow in pairwise(found):
+        assert all(n <= w * (1 + 1e-9) for w, n in zip(wide, narrow, strict=True))
+
+
+def test_decoding_a_model_of_four_bits():
+    """Where weights are nearly all that is read, a step takes as much less as they have fewer bits."""
+    at = {weights: Workload(1, dtype="float16", weights=weights) for weights in ("float16", "int4")}
+    moved = {k: sum(w.count * w.bytes for w in decode_work(LLAMA, v)) for k, v in at.items()}
+    assert moved["int4"] / moved["float16"] == pytest.approx(4.5 / 16, rel=0.02)
+    assert weight_and_state_bytes(LLAMA, at["int4"]) == pytest.approx(0.695e9, rel=0.01)
+
+
+def test_the_prediction_names_its_types():
+    found = predict(LFM2, device("l4"), Workload(dtype="float16", weights="int4")).to_dict()
+    assert (found["dtype"], found["weights"], found["cache"]) == ("float16", "int4", "float16")
+
+
+# Campaigns
+
+LATENCY = {"metric": "decode_latency_s", "device": "l4", "context": 64, "dtype": "float16"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "label"),
+    [
+        (LATENCY, "decode_latency_s[l4,64,1,float16]", "decode latency on l4 at 64 tokens (float16)"),
+        (
+            LATENCY | {"weights": "int4"},
+            "decode_latency_s[l4,64,1,float16,weights=int4]",
+            "decode latency on l4 at 64 tokens (float16, weights int4)",
+        ),
+        (
+            LATENCY | {"metric": "peak_memory_bytes", "weights": "int8", "cache": "int8"},
+            "peak_memory_bytes[l4,64,1,float16,weights=int8,cache=int8]",
+            "peak memory on l4 at 64 tokens (float16, weights int8, cache int8)",
+        ),
+        (
+            {"metric": "state_bytes", "context": 64, "cache": "int8"},
+            "state_bytes[64,1,float32,cache=int8]",
+            "state at 64 tokens (int8)",
+        ),
+    ],
+)
+def test_objectives_name_the_types_that_are_given(fields, name, label):
+    section = ObjectiveSection.model_validate(fields)
+    found = objective(section, [])
+    assert (section.full_name, found.name, found.label) == (name, name, label)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"metric": "state_bytes", "weights": "int4"}, "state_bytes does not depend on weights"),
+        ({"metric": "quality", "cache": "int8"}, "quality does not depend on cache"),
+        ({"metric": "parameters", "weights": "int8"}, "parameters does not depend on weights"),
+        ({"metric": "decode_flops_per_token", "weights": "int8"}, "does not depend on weights"),
+        (LATENCY | {"weights": "int3"}, "'int4'"),
+        (LATENCY | {"cache": "int4"}, "'int8'"),
+    ],
+)
+def test_objectives_refuse_types_that_do_not_matter(fields, said):
+    with pytest.raises(ValidationError, match=said):
+        ObjectiveSection.model_validate(fields)
+
+
+def test_objectives_are_priced_in_their_types():
+    fields = [LATENCY, LATENCY | {"weights": "int4"}, {"metric": "state_bytes", "cache": "int8"}]
+    sections = tuple(ObjectiveSection.model_validate(each) for each in fields)
+    objectives = tuple(objective(section, []) for section in sections)
+    costs = Pricing(sections, objectives, {"l4": device("l4")}).costs(LFM2)
+    wide, narrow, state = (costs[section.full_name] for section in sections)
+    at = Workload(64, dtype="float16", weights="int4")
+    assert narrow == predict(LFM2, device("l4"), at).decode_latency_s
+    assert narrow.value < wide.value
+    assert state.value == stored_bytes(accounting.state_elements(LFM2, 1024), "int8")
