@@ -32,7 +32,14 @@ SHRUNK = [
         )
     ),
 ]
-ELSEWHERE = ("make ", "pip install", "ray start", "archsearch doctor")
+ELSEWHERE = (
+    "make ",
+    "pip install",
+    "ray start",
+    "archsearch doctor",
+    "archsearch calibrate",
+    "archsearch validate",
+)
 """Commands that other tests run, or that change the machine."""
 
 
