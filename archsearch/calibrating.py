@@ -18,8 +18,9 @@ from typing import Any
 
 from archsearch.devices import measure_device
 from archsearch.fresh_process import environment
+from archsearch.measuring import measure_once
 from genomes import InvalidInput, Scale, parse_layout
-from hardware_profiles import Device
+from hardware_profiles import Device, Workload, predict
 from hardware_profiles.families import HEAD, Case, Measured, Phase, fit_families
 
 LAYOUTS: tuple[str, ...] = (
@@ -55,6 +56,8 @@ VOCABULARIES = (4096, 32768)
 STACK_PARAMETERS = 4_000_000
 """Blocks of a stack together, at least, as far as `MOST_COPIES` allows."""
 FEWEST_COPIES, MOST_COPIES = 2, 4
+MOST_TOKENS = 32768
+"""Of all sequences of a batch together."""
 
 Progress = Callable[[int, int, str], None]
 """Told cases done, cases in all, and what comes next."""
@@ -123,8 +126,19 @@ def calibrate(
                 file.flush()
                 done[_key(Case.model_validate(answer["case"]))] = answer
                 finished += 1
-    answers = [done[_key(case)] for case in wanted]
-    return _profile(device, answers, out)
+    profile = _profile(device, [done[_key(case)] for case in wanted])
+    profile = profile.model_copy(update={"process_bytes": _process_bytes(profile, grid)})
+    out.write_text(profile.to_yaml(), encoding="utf-8")
+    return profile
+
+
+def _process_bytes(profile: Device, grid: Grid) -> float:
+    """By how much a small model's peak memory is above its prediction."""
+    scale = Scale(width=min(grid.widths), head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=4)
+    architecture = parse_layout("short_conv swiglu(2)").at(scale)
+    workload = Workload(context=max(grid.contexts))
+    found = measure_once(architecture, workload)["peak_memory_bytes"]
+    return max(0.0, float(found - predict(architecture, profile, workload).peak_memory_bytes.value))
 
 
 def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
@@ -148,6 +162,8 @@ def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
             grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
             copies = -(-STACK_PARAMETERS // block.parameters(width))
             for context, batch in product(grid.growing if grows else grid.contexts, grid.batches):
+                if context * batch > MOST_TOKENS:
+                    continue
                 yield Case(
                     operator=block.name,
                     block=block.to_dict(),
@@ -159,8 +175,8 @@ def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
                 )
 
 
-def _profile(device: Device, answers: list[dict[str, Any]], out: Path) -> Device:
-    """Fit what was measured; failures are counted in the description."""
+def _profile(device: Device, answers: list[dict[str, Any]]) -> Device:
+    """Fit what was measured; cases that failed are counted."""
     found = [answer for answer in answers if "error" not in answer]
     phases: tuple[Phase, Phase] = ("prefill", "decode")
     usual = {phase: median(answer["yardstick"][phase] for answer in found) for phase in phases}
@@ -171,7 +187,7 @@ def _profile(device: Device, answers: list[dict[str, Any]], out: Path) -> Device
         )
         for answer in found
     ]
-    profile = device.model_copy(
+    return device.model_copy(
         update={
             "calibration": "calibrated",
             "families": fit_families(rows),
@@ -179,8 +195,6 @@ def _profile(device: Device, answers: list[dict[str, Any]], out: Path) -> Device
             "cases_failed": len(answers) - len(found),
         }
     )
-    out.write_text(profile.to_yaml(), encoding="utf-8")
-    return profile
 
 
 def _key(case: Case) -> str:

@@ -75,7 +75,7 @@ def memory(resident: float, working: float, device: Device) -> Estimate:
     """Peak memory from weights and state, and what programs need beside them."""
     judged = device.validation.peak_memory_bytes if device.validation else None
     low, high = (judged.low_factor, judged.high_factor) if judged else UNVALIDATED
-    found = _estimate(resident + working, low, high, False)
+    found = _estimate(resident + working + device.process_bytes, low, high, False)
     return Estimate(found.value, max(found.low, min(resident, found.value)), found.high)
 
 

@@ -132,6 +132,9 @@ class Device(_Value):
     yardstick_s: dict[Phase, Positive] | None = Field(
         default=None, description="time of the yardstick when the families were measured"
     )
+    process_bytes: NotNegative = Field(
+        default=0.0, description="what a process holds beside weights, state and what programs say they need"
+    )
     cases_failed: int = Field(default=0, ge=0, description="cases of the calibration that gave no time")
     validation: Validation | None = None
 
