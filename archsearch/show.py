@@ -104,6 +104,8 @@ def prediction(found: Prediction, console: Console) -> None:
         table.add_row(name, f"{getattr(found, name):,.0f}")
     table.add_row("fits_in_memory", {True: "yes", False: "no", None: "unknown"}[found.fits_in_memory])
     console.print(table)
+    for note in found.notes:
+        console.print(f"{note}; the interval is wider for it", highlight=False, markup=False)
 
 
 def pairs(found: dict[str, Any], console: Console) -> None:

@@ -51,7 +51,8 @@ def latency(
             continue
         work = terms(phase, block, architecture.width, architecture.vocab_size, workload)
         seconds += count * family.amount(work, architecture.width)
-        notes += [f"{family.operator}: {text}" for text in family.beyond(architecture.width, workload)]
+        outside = family.beyond(block, architecture.width, workload)
+        notes += [f"{family.operator}: {text}" for text in outside]
     found = device.validation
     judged = found and (found.prefill_latency_s if phase == "prefill" else found.decode_latency_s)
     low, high = (judged.low_factor, judged.high_factor) if judged else UNVALIDATED

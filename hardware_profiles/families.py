@@ -111,14 +111,21 @@ class Family(_Value):
         share = (log(width) - log(below)) / (log(above) - log(below))
         return exp((1 - share) * log(self.factors[below]) + share * log(self.factors[above]))
 
-    def beyond(self, width: int, workload: Workload) -> list[str]:
-        """In words, how a block lies outside of what was measured; empty where it lies inside."""
+    def beyond(self, block: Operator | None, width: int, workload: Workload) -> list[str]:
+        """In words, how a block (None: the head) lies outside of what was measured; empty where it does not.
+
+        A longer context is more of the same to a block whose state does not grow with it.
+        """
+        longest = self.longest_context
+        grows = block is not None and (
+            block.state_elements(width, workload.context) > block.state_elements(width, longest)
+        )
         found = []
         smallest, largest = min(self.factors), max(self.factors)
         if not smallest <= width <= largest:
             found.append(f"width {width} is outside the measured {smallest} to {largest}")
-        if workload.context > self.longest_context:
-            found.append(f"context {workload.context} is past the measured {self.longest_context}")
+        if grows:
+            found.append(f"context {workload.context} is past the measured {longest}")
         if not min(self.batches) <= workload.batch <= max(self.batches):
             found.append(f"batch {workload.batch} is outside the measured {self.batches}")
         return found

@@ -174,6 +174,14 @@ def test_an_operator_that_was_not_measured_is_priced_by_the_roofline(calibrated:
     assert found.decode_latency_s.value > without.decode_latency_s.value
 
 
+def test_a_longer_context_is_more_of_the_same_to_a_state_of_one_size(calibrated: Device) -> None:
+    recurrent = hybrid(384, "mamba2 swiglu(4) short_conv attention(kv=1/2,window=128)")
+    assert predict(recurrent, calibrated, Workload(context=5000)).notes == ()
+    assert predict(hybrid(384), calibrated, Workload(context=5000)).notes == (
+        "attention: context 5000 is past the measured 1024",
+    )
+
+
 # Files
 
 
