@@ -191,14 +191,22 @@ def measure(
     context: Context = 1024,
     batch: Batch = 1,
     dtype: Annotated[str, typer.Option()] = "float32",
+    device: Annotated[
+        str | None, typer.Option(help="A device file with a measure_command; default: this machine.")
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Measure the real latency and memory of an architecture on this machine."""
+    """Measure the real latency and memory of an architecture, on this machine or by a device's command."""
+    from archsearch.devices import THIS_MACHINE, resolve_device
     from archsearch.measuring import measure as measure_architecture
+    from archsearch.remote import measure_on
+    from hardware_profiles import Workload
 
-    found = measure_architecture(
-        show.find_architecture(architecture), context=context, batch=batch, dtype=dtype, progress=_say
-    )
+    model = show.find_architecture(architecture)
+    if device is None or device == THIS_MACHINE:
+        found = measure_architecture(model, context=context, batch=batch, dtype=dtype, progress=_say)
+    else:
+        found = measure_on(resolve_device(device), model, Workload(context, batch, dtype))
     _print_json(found) if json_ else show.pairs(found, out_console)
 
 

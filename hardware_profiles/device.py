@@ -135,6 +135,12 @@ class Device(_Value):
     process_bytes: NotNegative = Field(
         default=0.0, description="what a process holds beside weights, state and what programs say they need"
     )
+    measure_command: tuple[Text, ...] = Field(
+        default=(),
+        description="program and arguments that measure an architecture on the device; {arch}, {context}, "
+        "{batch} and {dtype} are filled in",
+    )
+    measure_timeout_s: Positive = Field(default=3600.0, description="after which the command is ended")
     cases_failed: int = Field(default=0, ge=0, description="cases of the calibration that gave no time")
     validation: Validation | None = None
 
