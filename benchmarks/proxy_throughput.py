@@ -32,6 +32,7 @@ import torch
 from torch import nn
 from torch_peers import Peer
 
+from archsearch.executors.worker import allocator
 from genomes import Architecture, Reference, Scale, accounting, reference
 from proxies.tasks.base import Batch
 from proxies.training import BETA_1, BETA_2, CHUNK, CLIP, State, initial_state, program
@@ -259,6 +260,7 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     groups = [set(cores[i : i + given.threads]) for i in range(0, len(cores), given.threads)]
     context = multiprocessing.get_context("spawn")
+    os.environ.update(allocator())  # as campaigns do, and for PyTorch too
     queue = context.Queue()
     for group in groups:
         queue.put(group)

@@ -288,6 +288,9 @@ def running(pid: int) -> bool:
 
 # The driver in a process of its own ---------------------------------------------------------------------
 
+# A shell that starts pytest in the background has it ignore SIGINT, which children inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 DRIVER = """
 import json, os, sys, psutil
 from archsearch.executors import Job, WorkerSettings, make_executor

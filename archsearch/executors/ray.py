@@ -148,7 +148,7 @@ def _start_ray(cpus: int) -> None:
     # of them here: Ray's own services see this too, and would import what shadows their libraries.
     paths = {str(Path(_directory(package)).parent): None for package in ("archsearch", "genomes")}
     paths |= {path: None for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
-    with _environment(PYTHONPATH=os.pathsep.join(paths)):
+    with _environment(PYTHONPATH=os.pathsep.join(paths), **worker.allocator()):
         ray.init(
             address="local",  # None would follow RAY_ADDRESS
             num_cpus=cpus,

@@ -29,6 +29,19 @@ Message = dict[str, Any]
 _LONGEST_MESSAGE = 500
 
 
+def allocator() -> dict[str, str]:
+    """What has glibc ask for huge pages, where Linux gives them on request; elsewhere without effect.
+
+    XLA gives the memory of a training program back after each call, so that every step pays for its pages
+    anew: with small ones, a seventh of the time of a proxy of width 64 (`benchmarks/proxy_throughput.py`
+    sets this too). Must be set before a process starts.
+    """
+    own = os.environ.get("GLIBC_TUNABLES", "")
+    if "glibc.malloc.hugetlb" in own:
+        return {"GLIBC_TUNABLES": own}
+    return {"GLIBC_TUNABLES": ":".join(filter(None, (own, "glibc.malloc.hugetlb=1")))}
+
+
 def environment(settings: WorkerSettings) -> dict[str, str]:
     """The variables that must be set before numpy and jax are imported."""
     threads = str(settings.threads)
@@ -47,6 +60,7 @@ def environment(settings: WorkerSettings) -> dict[str, str]:
         "MKL_NUM_THREADS": threads,
         "VECLIB_MAXIMUM_THREADS": threads,
         "RAYON_NUM_THREADS": threads,
+        **allocator(),
     }
 
 
