@@ -16,12 +16,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from archsearch.devices import measure_device
+from archsearch.devices import measure_device, write_whole
 from archsearch.fresh_process import environment
 from archsearch.measuring import measure_once
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, predict
-from hardware_profiles.families import HEAD, Case, Measured, Phase, fit_families
+from hardware_profiles.families import HEAD, PHASES, Case, Measured, fit_families
 
 LAYOUTS: tuple[str, ...] = (
     "attention(kv=1/4)",
@@ -128,7 +128,7 @@ def calibrate(
                 finished += 1
     profile = _profile(device, [done[_key(case)] for case in wanted])
     profile = profile.model_copy(update={"process_bytes": _process_bytes(profile, grid)})
-    out.write_text(profile.to_yaml(), encoding="utf-8")
+    write_whole(out, profile.to_yaml())
     return profile
 
 
@@ -178,12 +178,11 @@ def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
 def _profile(device: Device, answers: list[dict[str, Any]]) -> Device:
     """Fit what was measured; cases that failed are counted."""
     found = [answer for answer in answers if "error" not in answer]
-    phases: tuple[Phase, Phase] = ("prefill", "decode")
-    usual = {phase: median(answer["yardstick"][phase] for answer in found) for phase in phases}
+    usual = {phase: median(answer["yardstick"][phase] for answer in found) for phase in PHASES}
     rows = [
         Measured.model_validate(
             {key: value for key, value in answer.items() if key != "yardstick"}
-            | {"drift": {phase: answer["yardstick"][phase] / usual[phase] for phase in phases}}
+            | {"drift": {phase: answer["yardstick"][phase] / usual[phase] for phase in PHASES}}
         )
         for answer in found
     ]

@@ -238,7 +238,7 @@ def validate(
 ) -> None:
     """Judge a profile of this machine: predictions against whole models measured here."""
     from archsearch import validating
-    from archsearch.devices import resolve_device
+    from archsearch.devices import resolve_device, write_whole
 
     profile = resolve_device(device, progress=_say)
     if store and not Path(device).is_file():
@@ -247,7 +247,7 @@ def validate(
     with show_profiles.counting("measuring", error_console) as progress:
         found = validating.validate(profile, models, context, batch, dtype, processes, progress)
     if store:
-        validating.store(Path(device), validating.with_validation(profile, found))
+        write_whole(Path(device), validating.with_validation(profile, found).to_yaml())
     _print_json(found) if json_ else show_profiles.validation(found, out_console)
 
 

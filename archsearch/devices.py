@@ -91,7 +91,7 @@ def _cached_machine(cache_dir: Path, progress: Progress | None) -> Device:
             _tell(progress, f"the cached measurement is damaged and will be replaced: {error}", warn=True)
     measured = measure_device(progress=progress)
     try:
-        _write(path, measured.to_yaml())
+        write_whole(path, measured.to_yaml())
     except OSError as error:
         _tell(progress, f"cannot keep the measurement, next time it is made again: {error}", warn=True)
     return measured
@@ -134,7 +134,7 @@ def _run_probes() -> dict[str, Any]:
     return found
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write whole or not at all: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")

@@ -30,6 +30,7 @@ DISTURBED = 0.1
 TIMEOUT_S = 3600
 
 LATENCIES = ("prefill_latency_s", "decode_latency_s")
+FIGURES = (*LATENCIES, "peak_memory_bytes")
 
 Progress = Callable[[str], None]
 

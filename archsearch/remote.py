@@ -15,12 +15,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from archsearch.measuring import LATENCIES
+from archsearch.measuring import FIGURES
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload
 from hardware_profiles.work import weight_and_state_bytes
 
-FIGURES = (*LATENCIES, "peak_memory_bytes")
 PERCENTILES = ("p10", "median", "p90")
 FIELDS = ("arch", "context", "batch", "dtype")
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from archsearch.validating import FIGURES
+from archsearch.measuring import FIGURES
 from hardware_profiles import Device
 from hardware_profiles.families import QUANTITIES
 

@@ -7,17 +7,14 @@ are given as they would be at the pace of the calibration.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from archsearch.measuring import LATENCIES, measure_once
+from archsearch.measuring import FIGURES, measure_once
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload, predict
 from hardware_profiles.families import PHASES
 from hardware_profiles.validation import Errors, Validation, errors
-
-FIGURES = (*LATENCIES, "peak_memory_bytes")
 
 Progress = Callable[[int, int, str], None]
 """Told measurements done, measurements in all, and the name of the next model."""
@@ -44,15 +41,17 @@ def validate(
     if not architectures:
         raise InvalidInput("no models to validate on; expected at least one .arch.json")
     workload = Workload(context=context, batch=batch, dtype=dtype)
-    answers: dict[str, list[dict[str, Any]]] = {name: [] for name, _ in architectures}
+    answers: list[list[dict[str, Any]]] = [[] for _ in architectures]
     total = processes * len(architectures)
     for number in range(total):
-        name, architecture = architectures[number % len(architectures)]
+        index = number % len(architectures)
+        name, architecture = architectures[index]
         if progress is not None:
             progress(number, total, name)
-        answers[name].append(measure_once(architecture, workload))
+        answers[index].append(measure_once(architecture, workload))
     models = [
-        _model(name, architecture, device, workload, answers[name]) for name, architecture in architectures
+        _model(name, architecture, device, workload, found)
+        for (name, architecture), found in zip(architectures, answers, strict=True)
     ]
     judged = {figure: _judge(models, figure) for figure in FIGURES}
     return {
@@ -74,13 +73,6 @@ def with_validation(device: Device, found: dict[str, Any]) -> Device:
     return device.model_copy(
         update={"validation": Validation.model_validate({key: found[key] for key in keys})}
     )
-
-
-def store(path: Path, device: Device) -> None:
-    """Write a profile in place of the one that lies there, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(device.to_yaml(), encoding="utf-8")
-    fresh.replace(path)
 
 
 def _model(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -14,11 +14,11 @@ from genomes import InvalidInput
 from genomes.errors import describe
 from hardware_profiles.cost import predict
 from hardware_profiles.device import Device
+from hardware_profiles.families import PHASES, Phase
 from hardware_profiles.workload import CacheDtype, Dtype, Estimate, WeightDtype, Workload
 
 FORMAT = "archsearch/published"
 VERSION = 1
-PHASES: tuple[Literal["prefill", "decode"], ...] = ("prefill", "decode")
 
 _PUBLISHED = files("hardware_profiles") / "published"
 
@@ -73,7 +73,7 @@ class Timing:
     """A published rate of one phase of a shipped model (`genomes.model_names`)."""
 
     model: str
-    phase: Literal["prefill", "decode"]
+    phase: Phase
     workload: Workload
     tokens_per_s: float
     source: str

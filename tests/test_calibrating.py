@@ -7,7 +7,8 @@ import pytest
 
 from archsearch import cli
 from archsearch.calibrating import Grid, calibrate
-from archsearch.validating import FIGURES, validate, with_validation
+from archsearch.measuring import FIGURES
+from archsearch.validating import validate, with_validation
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, device, load_device, predict
 

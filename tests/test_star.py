@@ -71,7 +71,6 @@ def test_five_integers_a_block() -> None:
     )
 
 
-@pytest.mark.skipif("star" not in PRESETS, reason="no such preset")
 def test_the_preset_is_made_of_the_classes() -> None:
     space = PRESETS["star"]
     assert [(c.name, *c.variants) for c in space.classes] == [
