@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from genomes import InvalidInput, Operator
 from genomes.accounting import norm_parameters
 from genomes.operators import read_operator
+from hardware_profiles.work import chunk_flops
 from hardware_profiles.workload import Workload
 
 Phase = Literal["prefill", "decode"]
@@ -164,9 +165,7 @@ def prefill_terms(block: Operator | None, width: int, vocab_size: int, workload:
         if block is None:
             terms["row_bytes"] += 2 * item * batch * tokens * width
             continue
-        flops = batch * (
-            block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0)
-        )
+        flops = batch * chunk_flops(block, width, start, end)
         dense = batch * tokens * block.decode_flops(width, 1)
         weights = block.weight_traffic(width, batch * tokens) + norm_parameters(block, width)
         terms["weight_bytes"] += item * weights
@@ -189,7 +188,7 @@ def working_terms(block: Operator | None, width: int, vocab_size: int, workload:
         return rows | {"logit_bytes": item * batch * vocab_size}
     end = workload.context
     start = end - ((end - 1) % workload.prefill_chunk + 1)
-    flops = batch * (block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0))
+    flops = batch * chunk_flops(block, width, start, end)
     return rows | {
         "row_bytes": item * batch * tokens * block.activation_elements(width),
         "context_flops": max(0.0, flops - batch * (end - start) * block.decode_flops(width, 1)),

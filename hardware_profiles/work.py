@@ -72,7 +72,7 @@ def prefill_work(architecture: Architecture, workload: Workload) -> Iterator[Wor
                 weights=_weights(block, width, batch * tokens),
                 activations=batch * tokens * _activation_traffic(block, width),
             )
-            flops = block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0)
+            flops = chunk_flops(block, width, start, end)
             growing = batch * (flops - tokens * block.decode_flops(width, 1))
             yield Work(batch * flops, rest + state, count, growing, state)
         yield _embedding(architecture, workload, tokens)
@@ -100,6 +100,11 @@ def activation_bytes(architecture: Architecture, workload: Workload) -> int:
     widest = max(block.activation_elements(width) for block in architecture.blocks)
     elements = max(tokens * (2 * width + widest), 2 * width + architecture.vocab_size)
     return workload.bytes_of(activations=workload.batch * elements)
+
+
+def chunk_flops(block: Operator, width: int, start: int, end: int) -> int:
+    """FLOPs of the tokens of one sequence from `start` up to `end` (left out)."""
+    return block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0)
 
 
 def _blocks(architecture: Architecture) -> list[tuple[Operator, int]]:

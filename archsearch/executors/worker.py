@@ -33,8 +33,7 @@ def allocator() -> dict[str, str]:
     """What has glibc ask for huge pages, where Linux gives them on request; elsewhere without effect.
 
     XLA gives the memory of a training program back after each call, so that every step pays for its pages
-    anew: with small ones, a seventh of the time of a proxy of width 64 (`benchmarks/proxy_throughput.py`
-    sets this too). Must be set before a process starts.
+    anew: fewer when they are large. Must be set before a process starts.
     """
     own = os.environ.get("GLIBC_TUNABLES", "")
     if "glibc.malloc.hugetlb" in own:
