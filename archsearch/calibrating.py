@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -18,9 +18,9 @@ from typing import Any
 
 from archsearch.devices import measure_device, write_whole
 from archsearch.fresh_process import environment
-from archsearch.measuring import measure_once
+from archsearch.measuring import STORED_WEIGHTS, measure_once
 from genomes import InvalidInput, Scale, parse_layout
-from hardware_profiles import Device, Workload, predict
+from hardware_profiles import DTYPES, Device, Workload, predict
 from hardware_profiles.families import HEAD, PHASES, Case, Measured, fit_families
 
 LAYOUTS: tuple[str, ...] = (
@@ -73,6 +73,8 @@ class Grid:
     growing: tuple[int, ...]
     """For those whose state grows with the context."""
     batches: tuple[int, ...] = (1,)
+    types: tuple[str, ...] = ("float32",)
+    """Of the arithmetic, and after a slash what weights are stored in where that is another."""
 
 
 GRIDS = {
@@ -82,6 +84,7 @@ GRIDS = {
         contexts=(256, 1024),
         growing=(256, 1024, 4096, 16384, 32768),
         batches=(1, 4, 16),
+        types=("float32", "bfloat16", "float32/int8", "float32/int4"),
     ),
 }
 
@@ -92,8 +95,11 @@ def calibrate(
     grid: str | Grid = "quick",
     layouts: Sequence[str] = LAYOUTS,
     progress: Progress | None = None,
+    types: Sequence[str] | None = None,
 ) -> Device:
     """Measure this machine, fit a profile, write it to `out`, and give it back.
+
+    `types` take the place of the grid's.
 
     Rows go to `out` with `.rows.jsonl` in place of its suffix, one a line; those that lie there already are
     not measured again.
@@ -107,6 +113,8 @@ def calibrate(
         if grid not in GRIDS:
             raise InvalidInput(f"grid = {grid!r}; legal: {', '.join(GRIDS)}")
         grid = GRIDS[grid]
+    if types is not None:
+        grid = replace(grid, types=tuple(types))
     wanted = list(cases(grid, layouts))
     kept = out.with_suffix(".rows.jsonl")
     done = _read(kept)
@@ -142,9 +150,13 @@ def _process_bytes(profile: Device, grid: Grid) -> float:
 
 
 def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
-    """Every stack of a grid; the empty ones first, then operator after operator."""
-    for width, context, vocabulary, batch in product(
-        grid.widths, grid.contexts[-1:], VOCABULARIES, grid.batches
+    """Every stack of a grid; the empty ones first, then operator after operator.
+
+    Raises `InvalidInput` for types that jax does not run.
+    """
+    types = [read_types(text) for text in grid.types]
+    for (dtype, weights), width, context, vocabulary, batch in product(
+        types, grid.widths, grid.contexts[-1:], VOCABULARIES, grid.batches
     ):
         yield Case(
             operator=HEAD,
@@ -154,25 +166,38 @@ def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
             copies=1,
             context=context,
             batch=batch,
+            dtype=dtype,
+            weights=weights,
         )
-    for text in layouts:
-        for width in grid.widths:
-            scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=SMALL_VOCABULARY)
-            block = parse_layout(text).blocks[0].at(scale)
-            grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
-            copies = -(-STACK_PARAMETERS // block.parameters(width))
-            for context, batch in product(grid.growing if grows else grid.contexts, grid.batches):
-                if context * batch > MOST_TOKENS:
-                    continue
-                yield Case(
-                    operator=block.name,
-                    block=block.to_dict(),
-                    width=width,
-                    vocab_size=SMALL_VOCABULARY,
-                    copies=max(FEWEST_COPIES, min(MOST_COPIES, copies)),
-                    context=context,
-                    batch=batch,
-                )
+    for text, (dtype, weights), width in product(layouts, types, grid.widths):
+        scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=SMALL_VOCABULARY)
+        block = parse_layout(text).blocks[0].at(scale)
+        grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
+        copies = -(-STACK_PARAMETERS // block.parameters(width))
+        for context, batch in product(grid.growing if grows else grid.contexts, grid.batches):
+            if context * batch > MOST_TOKENS:
+                continue
+            yield Case(
+                operator=block.name,
+                block=block.to_dict(),
+                width=width,
+                vocab_size=SMALL_VOCABULARY,
+                copies=max(FEWEST_COPIES, min(MOST_COPIES, copies)),
+                context=context,
+                batch=batch,
+                dtype=dtype,
+                weights=weights,
+            )
+
+
+def read_types(text: str) -> tuple[str, str | None]:
+    """Types of arithmetic and weights, the second None where they are the same; `float32/int8`."""
+    dtype, slash, weights = text.partition("/")
+    if dtype not in DTYPES or (slash and weights not in STORED_WEIGHTS):
+        raise InvalidInput(
+            f"types = {text!r}; legal: {', '.join(DTYPES)}, and after a slash {' or '.join(STORED_WEIGHTS)}"
+        )
+    return dtype, weights or None
 
 
 def _profile(device: Device, answers: list[dict[str, Any]]) -> Device:
@@ -192,6 +217,7 @@ def _profile(device: Device, answers: list[dict[str, Any]]) -> Device:
             "families": fit_families(rows),
             "yardstick_s": usual,
             "cases_failed": len(answers) - len(found),
+            "cases_unstable": sum(row.unstable for row in rows),
         }
     )
 

@@ -40,6 +40,10 @@ Address = Annotated[str | None, typer.Option(help="Ray cluster to join: auto or 
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Default: as many as there is room for.")]
 Context = Annotated[int, typer.Option(min=1, help="Tokens.")]
 Batch = Annotated[int, typer.Option(min=1, help="Sequences side by side.")]
+Dtype = Annotated[str, typer.Option(help="Of the arithmetic.")]
+Weights = Annotated[
+    str | None, typer.Option(help="What weights are stored in, such as int8 or int4; default: dtype.")
+]
 
 
 @app.command()
@@ -166,10 +170,8 @@ def predict(
     device: Annotated[str, typer.Option(help="Name, file or this-machine.")],
     context: Context = 1024,
     batch: Batch = 1,
-    dtype: Annotated[str, typer.Option(help="Of the arithmetic.")] = "float32",
-    weights: Annotated[
-        str | None, typer.Option(help="What weights are stored in, such as int8 or int4; default: dtype.")
-    ] = None,
+    dtype: Dtype = "float32",
+    weights: Weights = None,
     cache: Annotated[
         str | None, typer.Option(help="What the state is stored in, such as int8; default: dtype.")
     ] = None,
@@ -190,7 +192,12 @@ def measure(
     architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
     context: Context = 1024,
     batch: Batch = 1,
-    dtype: Annotated[str, typer.Option()] = "float32",
+    dtype: Dtype = "float32",
+    weights: Weights = None,
+    depth: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Decode at this depth as well; may be given several times."),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="A device file with a measure_command; default: this machine.")
     ] = None,
@@ -204,9 +211,9 @@ def measure(
 
     model = show.find_architecture(architecture)
     if device is None or device == THIS_MACHINE:
-        found = measure_architecture(model, context=context, batch=batch, dtype=dtype, progress=_say)
+        found = measure_architecture(model, context, batch, dtype, weights, progress=_say, depths=depth or ())
     else:
-        found = measure_on(resolve_device(device), model, Workload(context, batch, dtype))
+        found = measure_on(resolve_device(device), model, Workload(context, batch, dtype, weights=weights))
     _print_json(found) if json_ else show.pairs(found, out_console)
 
 
@@ -215,12 +222,18 @@ def calibrate(
     name: Annotated[str, typer.Option(help="Name of the profile.")],
     out: Annotated[Path, typer.Option(help="Device file to write.")],
     grid: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DTYPE[/WEIGHTS]", help="Such as float32 or float32/int4; may be given several times."
+        ),
+    ] = None,
 ) -> None:
     """Measure this machine block by block and write a calibrated profile; an interrupted one goes on."""
     from archsearch.calibrating import calibrate as calibrate_machine
 
     with show_profiles.counting("calibrating", error_console) as progress:
-        profile = calibrate_machine(name, out, grid, progress=progress)
+        profile = calibrate_machine(name, out, grid, types=types, progress=progress)
     show_profiles.families(profile, out_console)
     out_console.print(f"profile: {out}", highlight=False, soft_wrap=True)
 
@@ -231,7 +244,8 @@ def validate(
     architectures: Annotated[list[str], typer.Argument(metavar="ARCH.json...")],
     context: Context = 1024,
     batch: Batch = 1,
-    dtype: Annotated[str, typer.Option()] = "float32",
+    dtype: Dtype = "float32",
+    weights: Weights = None,
     processes: Annotated[int, typer.Option(min=1, help="Fresh processes for each model.")] = 3,
     store: Annotated[bool, typer.Option("--store", help="Keep the errors in the device file.")] = False,
     json_: Json = False,
@@ -245,7 +259,7 @@ def validate(
         raise InvalidInput(f"--store keeps the errors in a device file; {device!r} is not one")
     models = [(Path(a).name.removesuffix(".arch.json"), show.find_architecture(a)) for a in architectures]
     with show_profiles.counting("measuring", error_console) as progress:
-        found = validating.validate(profile, models, context, batch, dtype, processes, progress)
+        found = validating.validate(profile, models, context, batch, dtype, weights, processes, progress)
     if store:
         write_whole(Path(device), validating.with_validation(profile, found).to_yaml())
     _print_json(found) if json_ else show_profiles.validation(found, out_console)

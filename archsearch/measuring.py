@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -20,14 +20,16 @@ import numpy as np
 from archsearch.fresh_process import environment
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Workload, this_machine
+from hardware_profiles.families import DISTURBED
 
 PROCESSES = 3
 """Fewest fresh processes that a reported figure should rest on."""
 STABLE = 0.05
 """Largest repeat spread of a stable measurement."""
-DISTURBED = 0.1
-"""Share of this machine's CPU time that other programs may take: a fifth of a core of two."""
 TIMEOUT_S = 3600
+
+STORED_WEIGHTS = ("int8", "int4")
+"""What jax can measure weights in, beside the type of the arithmetic."""
 
 LATENCIES = ("prefill_latency_s", "decode_latency_s")
 FIGURES = (*LATENCIES, "peak_memory_bytes")
@@ -42,14 +44,17 @@ def measure(
     context: int = 1024,
     batch: int = 1,
     dtype: str = "float32",
+    weights: str | None = None,
     processes: int = PROCESSES,
     progress: Progress | None = None,
+    depths: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Measure an architecture with random weights at full size; plain JSON, as `archsearch measure --json`.
 
     - `prefill_latency_s`: time to first token of a prompt of `context` tokens in chunks of 512, `median`,
       `p10` and `p90` over the samples of all processes
     - `decode_latency_s`: one decoded token that sees `context` tokens, itself included
+    - `decode_latency_by_depth_s`: the same for a token that sees as many tokens as each of `depths`, by depth
     - `peak_memory_bytes`: of running the model, one sample a process; `provenance.memory_counts` says of what
     - `repeat_spread`: (largest - smallest) / median of the processes' medians, the worse of both latencies;
       null where there is only one process
@@ -59,13 +64,15 @@ def measure(
     Raises `InvalidInput` for a workload that is not legal, `RuntimeError` where the model does not fit in
     memory or a process fails.
     """
-    workload = Workload(context=context, batch=batch, dtype=dtype)
+    workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights)
+    for depth in depths:
+        Workload(context=depth)
     if not isinstance(processes, int) or isinstance(processes, bool) or processes < 1:
         raise InvalidInput(f"processes = {processes!r}; expected a whole number of at least 1")
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     answers = []
     for number in range(1, processes + 1):
-        answers.append(measure_once(architecture, workload))
+        answers.append(measure_once(architecture, workload, depths))
         if progress is not None:
             first, token = (median(answers[-1][latency]) for latency in LATENCIES)
             progress(
@@ -74,18 +81,28 @@ def measure(
     return _combined(answers, workload, load_average)
 
 
-def measure_once(architecture: Architecture, workload: Workload) -> dict[str, Any]:
+def measure_once(
+    architecture: Architecture, workload: Workload, depths: Sequence[int] = ()
+) -> dict[str, Any]:
     """The answer of `proxies.measuring`, from one fresh process.
 
     Raises `InvalidInput` for a request that is not legal, `RuntimeError` where the process fails.
     """
+    weights = None if workload.weight_dtype == workload.dtype else workload.weight_dtype
+    if weights not in (None, *STORED_WEIGHTS) or workload.cache_dtype != workload.dtype:
+        raise InvalidInput(
+            f"weights = {workload.weight_dtype!r}, cache = {workload.cache_dtype!r}; with dtype = "
+            f"{workload.dtype!r} jax measures weights in it, {' or '.join(STORED_WEIGHTS)}, the cache in it"
+        )
     return _in_fresh_process(
         {
             "architecture": architecture.to_dict(),
             "context": workload.context,
             "batch": workload.batch,
             "dtype": workload.dtype,
+            "weights": weights,
             "prefill_chunk": workload.prefill_chunk,
+            "depths": list(depths),
         }
     )
 
@@ -100,6 +117,10 @@ def _combined(
     settled = all(answer["settled"] for answer in answers)
     return {
         **{name: _summary([s for answer in answers for s in answer[name]]) for name in LATENCIES},
+        "decode_latency_by_depth_s": {
+            depth: _summary([s for answer in answers for s in answer["decode_latency_by_depth_s"][depth]])
+            for depth in last["decode_latency_by_depth_s"]
+        },
         "peak_memory_bytes": _summary([answer["peak_memory_bytes"] for answer in answers]),
         "repeat_spread": spread,
         "stable": settled and spread is not None and spread <= STABLE,
@@ -107,6 +128,7 @@ def _combined(
         "context": workload.context,
         "batch": workload.batch,
         "dtype": workload.dtype,
+        "weights": workload.weight_dtype,
         "device": {
             **last["device"],
             "processor": machine.processor,

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import tempfile
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from hardware_profiles import Device, Workload
 from hardware_profiles.work import weight_and_state_bytes
 
 PERCENTILES = ("p10", "median", "p90")
-FIELDS = ("arch", "context", "batch", "dtype")
+FIELDS = ("arch", "context", "batch", "dtype", "weights", "cache")
 
 
 def measure_on(device: Device, architecture: Architecture, workload: Workload) -> dict[str, Any]:
@@ -45,6 +46,8 @@ def measure_on(device: Device, architecture: Architecture, workload: Workload) -
             "context": workload.context,
             "batch": workload.batch,
             "dtype": workload.dtype,
+            "weights": workload.weight_dtype,
+            "cache": workload.cache_dtype,
         }
         said = _run(device, [_filled(device, part, values) for part in device.measure_command])
     found = _last_object(device, said)
@@ -134,12 +137,12 @@ def _check(device: Device, figure: str, found: object) -> None:
 def _check_bandwidth(device: Device, architecture: Architecture, workload: Workload, seconds: float) -> None:
     """Weights that no cache holds are read once a token, and no runtime is above the peak."""
     cache = device.cache_bytes.value if device.cache_bytes else 0.0
-    streamed = weight_and_state_bytes(architecture, Workload(context=1, dtype=workload.dtype)) - cache
+    streamed = weight_and_state_bytes(architecture, replace(workload, context=1, batch=1)) - cache
     fastest = streamed / device.dram_bandwidth_bytes_per_s.value
     dense = all(block.name != "moe" for block in architecture.blocks)
     if dense and device.cache_bytes and seconds < fastest:
         raise RuntimeError(
             f"device {device.name}: decode_latency_s = {seconds:.3g} cannot be: reading "
             f"{streamed / 1e6:.0f} MB of weights alone takes {fastest:.3g} s at the device's bandwidth; does "
-            f"the command run this model, in {workload.dtype}?"
+            f"the command run this model, in {workload.weight_dtype}?"
         )

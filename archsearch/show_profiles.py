@@ -11,7 +11,7 @@ from rich.table import Table
 
 from archsearch.measuring import FIGURES
 from hardware_profiles import Device
-from hardware_profiles.families import QUANTITIES
+from hardware_profiles.families import QUANTITIES, Family
 
 
 @contextmanager
@@ -34,15 +34,17 @@ def counting(what: str, console: Console) -> Iterator[Callable[[int, int, str], 
 def families(device: Device, console: Console) -> None:
     """What was measured, and how well the curves give it back."""
     table = Table(box=box.SIMPLE, title=f"{device.name}: median error of the curves on their own rows")
-    for column in ("operator", "dtype", "rows", "widths", "context", *QUANTITIES):
-        table.add_column(column, justify="left" if column in ("operator", "dtype") else "right")
-    groups = dict.fromkeys((family.operator, family.dtype) for family in device.families)
-    for operator, dtype in groups:
-        found = [f for f in device.families if (f.operator, f.dtype) == (operator, dtype)]
+    for column in ("operator", "types", "rows", "widths", "context", *QUANTITIES):
+        table.add_column(column, justify="left" if column in ("operator", "types") else "right")
+    groups: dict[tuple[str, str], list[Family]] = {}
+    for family in device.families:
+        types = "/".join(filter(None, (family.dtype, family.weights, family.cache)))
+        groups.setdefault((family.operator, types), []).append(family)
+    for (operator, types), found in groups.items():
         widths = sorted(found[0].factors)
         table.add_row(
             operator,
-            dtype,
+            types,
             str(found[0].rows),
             f"{widths[0]}-{widths[-1]}",
             str(found[0].longest_context),
@@ -51,6 +53,12 @@ def families(device: Device, console: Console) -> None:
     console.print(table)
     if device.cases_failed:
         console.print(f"{device.cases_failed} cases gave no time", highlight=False)
+    if device.cases_unstable:
+        console.print(
+            f"{device.cases_unstable} cases are unstable: their samples differ much, or other programs ran "
+            "beside them; an idle machine gives a better profile",
+            highlight=False,
+        )
 
 
 def validation(found: dict[str, Any], console: Console) -> None:

@@ -26,6 +26,8 @@ def validate(
     context: int = 1024,
     batch: int = 1,
     dtype: str = "float32",
+    weights: str | None = None,
+    cache: str | None = None,
     processes: int = 3,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def validate(
     """
     if not architectures:
         raise InvalidInput("no models to validate on; expected at least one .arch.json")
-    workload = Workload(context=context, batch=batch, dtype=dtype)
+    workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
     answers: list[list[dict[str, Any]]] = [[] for _ in architectures]
     total = processes * len(architectures)
     for number in range(total):
@@ -60,6 +62,8 @@ def validate(
         "context": context,
         "batch": batch,
         "dtype": dtype,
+        "weights": workload.weight_dtype,
+        "cache": workload.cache_dtype,
         "processes": processes,
         "date": datetime.now(UTC).date().isoformat(),
         "models": models,
@@ -69,7 +73,7 @@ def validate(
 
 def with_validation(device: Device, found: dict[str, Any]) -> Device:
     """The profile whose intervals come from what `validate` found."""
-    keys = ("date", "context", "batch", "dtype", *FIGURES)
+    keys = ("date", "context", "batch", "dtype", "weights", "cache", *FIGURES)
     return device.model_copy(
         update={"validation": Validation.model_validate({key: found[key] for key in keys})}
     )

@@ -45,7 +45,7 @@ HEADS = 4
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.1
 TOLERANCE = 2e-3
 """Largest difference of the losses (nats) in the steps that are compared."""
-FEWEST_ROUNDS = 3
+FEWEST_ROUNDS = 7
 LONG_STEP_S = 0.25
 """From here on a turn is one step; below it, as many as one call of our program makes."""
 

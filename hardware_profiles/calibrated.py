@@ -29,8 +29,7 @@ class Price:
 
 def has_curves(device: Device, workload: Workload) -> bool:
     """Whether the device was measured at the workload's dtypes."""
-    same = workload.weight_dtype == workload.cache_dtype == workload.dtype
-    return same and any(family.dtype == workload.dtype for family in device.families)
+    return any(_types(family) == workload.types for family in device.families)
 
 
 def latency(
@@ -94,6 +93,11 @@ def _blocks(architecture: Architecture) -> Counter[Operator | None]:
 
 def _family(device: Device, operator: str, quantity: Quantity, workload: Workload) -> Family | None:
     for family in device.families:
-        if (family.operator, family.quantity, family.dtype) == (operator, quantity, workload.dtype):
+        if (family.operator, family.quantity) == (operator, quantity) and _types(family) == workload.types:
             return family
     return None
+
+
+def _types(family: Family) -> tuple[str, str, str]:
+    """Of arithmetic, weights and states."""
+    return family.dtype, family.weights or family.dtype, family.cache or family.dtype

@@ -58,6 +58,16 @@ class Peak(Figure):
         default=None, description="type of the sums, where the rate depends on it"
     )
 
+    @model_validator(mode="after")
+    def _dense(self) -> "Peak":
+        said = self.source.lower()
+        if "spars" in said and not any(word in said for word in ("dense", "halved")):
+            raise ValueError(
+                f"source = {self.source!r} speaks of sparsity; expected the dense figure, half of it, and a "
+                "source that says so: '..., halved', or '..., dense'"
+            )
+        return self
+
 
 class Power(Figure):
     """Watts of the whole device under load, and the range of its power modes where the source gives one."""
@@ -104,6 +114,7 @@ class Provenance(_Value):
     threads: int = Field(ge=1)
     date: date
     load_average: NotNegative | None = Field(default=None, description="of one minute, when it was measured")
+    clock_hz: Positive | None = Field(default=None, description="of the processor, where it is told")
     rows: tuple[Row, ...] = ()
 
 
@@ -138,10 +149,13 @@ class Device(_Value):
     measure_command: tuple[Text, ...] = Field(
         default=(),
         description="program and arguments that measure an architecture on the device; {arch}, {context}, "
-        "{batch} and {dtype} are filled in",
+        "{batch}, {dtype}, {weights} and {cache} are filled in",
     )
     measure_timeout_s: Positive = Field(default=3600.0, description="after which the command is ended")
     cases_failed: int = Field(default=0, ge=0, description="cases of the calibration that gave no time")
+    cases_unstable: int = Field(
+        default=0, ge=0, description="cases whose samples differ much, or that other programs disturbed"
+    )
     validation: Validation | None = None
 
     @model_validator(mode="after")

@@ -1,10 +1,10 @@
 """Measured curves: what a block of each operator takes on a machine, from blocks that were measured there.
 
-A family is an operator, a dtype and what is asked: seconds of a prompt, seconds of a decoded token, or bytes
-of working memory. It is linear in the block's work (`decode_terms`, `prefill_terms`, `working_terms`), with
-coefficients of at least zero that give the measured medians back best in relative terms; what the line misses
-at each measured width is kept as a factor, interpolated in the logarithm of the width. Blocks of other sizes
-follow the line, and the factor of the nearest measured width.
+A family is an operator, the types of arithmetic, weights and states, and what is asked: seconds of a prompt,
+seconds of a decoded token, or bytes of working memory. It is linear in the block's work (`decode_terms`,
+`prefill_terms`, `working_terms`), with coefficients of at least zero that give the measured medians back best
+in relative terms; what the line misses at each measured width is kept as a factor, interpolated in the
+logarithm of the width. Blocks of other sizes follow the line, and the factor of the nearest measured width.
 """
 
 from bisect import bisect_left
@@ -28,6 +28,10 @@ PHASES: tuple[Phase, ...] = get_args(Phase)
 Quantity = Literal["prefill", "decode", "working"]
 """Seconds, seconds, bytes beside weights and state."""
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+UNSTABLE = 0.5
+"""Spread of single samples, (p90 - p10) / median, from which a case is marked."""
+DISTURBED = 0.1
+"""Share of a machine's CPU time that other programs may take: a fifth of a core of two."""
 HEAD = "head"
 """The family of what no block is: embedding, final norm, logits, and the time of an empty program."""
 
@@ -49,6 +53,15 @@ class Case(_Value):
     context: int = Field(ge=1)
     batch: int = Field(default=1, ge=1)
     dtype: str = "float32"
+    weights: str | None = Field(default=None, description="what weights are stored in; null: dtype")
+    cache: str | None = Field(default=None, description="what states are stored in; null: dtype")
+
+    @property
+    def workload(self) -> Workload:
+        """What was asked of the machine."""
+        return Workload(
+            context=self.context, batch=self.batch, dtype=self.dtype, weights=self.weights, cache=self.cache
+        )
 
 
 class Measured(_Value):
@@ -60,7 +73,13 @@ class Measured(_Value):
     prefill_spread: float = Field(ge=0, description="(p90 - p10) / median of the samples")
     decode_spread: float = Field(ge=0)
     working_bytes: float = Field(gt=0, description="most that a program needs beside weights and state")
+    other_load: float = Field(default=0.0, ge=0, description="share of the machine that others took")
     drift: dict[Phase, float] = Field(description="factor by which the yardstick was slower than usual")
+
+    @property
+    def unstable(self) -> bool:
+        """Whether its samples differ too much to be relied on, or other programs were in the way."""
+        return max(self.prefill_spread, self.decode_spread) > UNSTABLE or self.other_load > DISTURBED
 
     def amount(self, quantity: Quantity) -> float:
         """Bytes, or seconds as they would have been without the machine's drift."""
@@ -79,6 +98,8 @@ class Family(_Value):
     operator: str
     quantity: Quantity
     dtype: str
+    weights: str | None = Field(default=None, description="what weights are stored in; null: dtype")
+    cache: str | None = Field(default=None, description="what states are stored in; null: dtype")
     coefficients: dict[str, float] = Field(description="seconds, or bytes, a unit of each term")
     factors: dict[int, float] = Field(min_length=1, description="measured over linear, by width")
     longest_context: int = Field(ge=1, description="most tokens that were measured")
@@ -134,18 +155,18 @@ class Family(_Value):
 
 def decode_terms(block: Operator | None, width: int, vocab_size: int, workload: Workload) -> Terms:
     """Work of one decoded token; None is the head."""
-    item, batch = workload.bytes_per_element, workload.batch
+    batch = workload.batch
     if block is None:
         return {
             "runs": 1,
-            "weight_bytes": item * width * vocab_size,
+            "weight_bytes": workload.bytes_of(weights=width * vocab_size),
             "flops": 2.0 * batch * width * vocab_size,
         }
     weights = block.weight_traffic(width, batch) + norm_parameters(block, width)
     return {
         "runs": 1,
-        "weight_bytes": item * weights,
-        "state_bytes": item * batch * block.state_traffic(width, workload.context),
+        "weight_bytes": workload.bytes_of(weights=weights),
+        "state_bytes": workload.bytes_of(state=batch * block.state_traffic(width, workload.context)),
         "flops": batch * block.decode_flops(width, workload.context),
     }
 
@@ -168,14 +189,14 @@ def prefill_terms(block: Operator | None, width: int, vocab_size: int, workload:
         flops = batch * chunk_flops(block, width, start, end)
         dense = batch * tokens * block.decode_flops(width, 1)
         weights = block.weight_traffic(width, batch * tokens) + norm_parameters(block, width)
-        terms["weight_bytes"] += item * weights
+        terms["weight_bytes"] += workload.bytes_of(weights=weights)
         terms["dense_flops"] += min(dense, flops)
         terms["context_flops"] += max(0, flops - dense)
-        terms["state_bytes"] += 2 * item * batch * block.state_elements(width, end)
+        terms["state_bytes"] += 2 * workload.bytes_of(state=batch * block.state_elements(width, end))
         terms["row_bytes"] += item * batch * tokens * (2 * block.activation_elements(width) + 4 * width)
         terms["steps"] += tokens
     if block is None:
-        terms["weight_bytes"] = item * width * vocab_size
+        terms["weight_bytes"] = workload.bytes_of(weights=width * vocab_size)
     return dict(terms)
 
 
@@ -192,7 +213,7 @@ def working_terms(block: Operator | None, width: int, vocab_size: int, workload:
     return rows | {
         "row_bytes": item * batch * tokens * block.activation_elements(width),
         "context_flops": max(0.0, flops - batch * (end - start) * block.decode_flops(width, 1)),
-        "state_bytes": item * batch * block.state_elements(width, end),
+        "state_bytes": workload.bytes_of(state=batch * block.state_elements(width, end)),
     }
 
 
@@ -207,16 +228,16 @@ def terms(
 
 
 def fit_families(rows: Iterable[Measured]) -> tuple[Family, ...]:
-    """A family for each operator, quantity and dtype of the rows. Raises `InvalidInput` without rows."""
-    groups: dict[tuple[str, str], list[Measured]] = defaultdict(list)
+    """A family for each operator, quantity and types of the rows. Raises `InvalidInput` without rows."""
+    groups: dict[tuple[str | None, ...], list[Measured]] = defaultdict(list)
     for row in rows:
-        groups[row.case.operator, row.case.dtype].append(row)
+        groups[row.case.operator, row.case.dtype, row.case.weights, row.case.cache].append(row)
     if not groups:
         raise InvalidInput("no measured rows; expected at least one")
-    return tuple(_fit(*key, quantity, found) for key, found in groups.items() for quantity in QUANTITIES)
+    return tuple(_fit(quantity, found) for found in groups.values() for quantity in QUANTITIES)
 
 
-def _fit(operator: str, dtype: str, quantity: Quantity, rows: Sequence[Measured]) -> Family:
+def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
     from scipy.optimize import nnls  # slow to import, and few need it
 
     work = [_terms_of(row.case, quantity) for row in rows]
@@ -233,9 +254,11 @@ def _fit(operator: str, dtype: str, quantity: Quantity, rows: Sequence[Measured]
         linear = sum(value * found[name] for name, value in coefficients.items())
         by_width[row.case.width].append(float(amount / linear))
     family = Family(
-        operator=operator,
+        operator=rows[0].case.operator,
         quantity=quantity,
-        dtype=dtype,
+        dtype=rows[0].case.dtype,
+        weights=rows[0].case.weights,
+        cache=rows[0].case.cache,
         coefficients=coefficients,
         factors={width: median(found) for width, found in sorted(by_width.items())},
         longest_context=max(row.case.context for row in rows),
@@ -251,6 +274,5 @@ def _fit(operator: str, dtype: str, quantity: Quantity, rows: Sequence[Measured]
 
 
 def _terms_of(case: Case, quantity: Quantity) -> Terms:
-    workload = Workload(context=case.context, batch=case.batch, dtype=case.dtype)
     block = None if case.operator == HEAD else read_operator(case.block, case.width, "case")
-    return terms(quantity, block, case.width, case.vocab_size, workload)
+    return terms(quantity, block, case.width, case.vocab_size, case.workload)

@@ -41,6 +41,8 @@ class Validation(_Value):
     context: int = Field(ge=1)
     batch: int = Field(ge=1)
     dtype: str
+    weights: str | None = Field(default=None, description="what weights are stored in; null: dtype")
+    cache: str | None = Field(default=None, description="what states are stored in; null: dtype")
     prefill_latency_s: Errors
     decode_latency_s: Errors
     peak_memory_bytes: Errors

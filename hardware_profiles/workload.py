@@ -82,6 +82,11 @@ class Workload:
         """What KV cache and recurrent states are stored in."""
         return self.cache or self.dtype
 
+    @property
+    def types(self) -> tuple[str, str, str]:
+        """Of arithmetic, weights and states."""
+        return self.dtype, self.weight_dtype, self.cache_dtype
+
     def bytes_of(self, *, weights: int = 0, state: int = 0, activations: int = 0) -> int:
         """Bytes of so many elements of each, each rounded up to a whole byte."""
         return (

@@ -20,7 +20,7 @@ import numpy as np
 
 from genomes import Architecture, read_architecture
 from genomes.operators import Skip, SwiGLU
-from proxies.measuring import Runner
+from proxies.measuring import Runner, other_load
 from proxies.yardstick import Yardstick
 
 PREFILL_CHUNK = 512
@@ -40,7 +40,7 @@ def measure_cases(cases: list[dict[str, Any]]) -> Any:
     yardstick = Yardstick()
     empty: dict[tuple[Any, ...], Sampled] = {}
     for case in cases:
-        key = tuple(case[name] for name in ("width", "vocab_size", "context", "batch", "dtype"))
+        key = tuple(case[name] for name in ("width", "vocab_size", "context", "batch", "dtype", "weights"))
         try:
             if key not in empty:
                 empty[key] = _sample(_stack(case | {"operator": "head"}), case, yardstick)
@@ -51,9 +51,10 @@ def measure_cases(cases: list[dict[str, Any]]) -> Any:
 
 def _measured(case: dict[str, Any], empty: Sampled, yardstick: Yardstick) -> dict[str, Any]:
     before = yardstick.read()
-    samples, working = empty if case["operator"] == "head" else _sample(_stack(case), case, yardstick)
+    with other_load() as others:
+        samples, working = empty if case["operator"] == "head" else _sample(_stack(case), case, yardstick)
     after = yardstick.read()
-    found: dict[str, Any] = {"working_bytes": working}
+    found: dict[str, Any] = {"working_bytes": working, "other_load": others[0]}
     for phase, seconds in samples.items():
         p10, middle, p90 = np.percentile(seconds, (10, 50, 90))
         own = middle
@@ -83,7 +84,9 @@ def _stack(case: dict[str, Any]) -> Architecture:
 
 def _sample(architecture: Architecture, case: dict[str, Any], yardstick: Yardstick) -> Sampled:
     """Seconds of prompts and tokens, and the working memory of the hungrier program."""
-    runner = Runner(architecture, case["context"], case["batch"], case["dtype"], PREFILL_CHUNK)
+    runner = Runner(
+        architecture, case["context"], case["batch"], case["dtype"], PREFILL_CHUNK, case["weights"]
+    )
     runner.load()
     runner.prefill()
     samples = {"prefill": _repeat(runner.prefill, PREFILL_SAMPLES), "decode": []}

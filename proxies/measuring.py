@@ -27,7 +27,7 @@ from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +35,9 @@ import numpy as np
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from genomes import Architecture, InvalidInput, accounting, read_architecture
+from genomes import Architecture, InvalidInput, read_architecture
 from genomes.errors import describe
+from proxies import quantised
 from proxies.axes import Array
 from proxies.model import Model
 from proxies.yardstick import Yardstick
@@ -65,7 +66,13 @@ class Request(BaseModel):
     context: int = Field(ge=1, description="tokens of the prompt, and depth of the decoded token")
     batch: int = Field(ge=1)
     dtype: Literal["float32", "float16", "bfloat16"]
+    weights: Literal["int8", "int4"] | None = Field(
+        default=None, description="what matrices are stored in; null: dtype"
+    )
     prefill_chunk: int = Field(ge=1, description="most tokens read at once")
+    depths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(), strict=False, description="further depths at which a token is decoded"
+    )
 
 
 class Runner:
@@ -75,25 +82,31 @@ class Runner:
     """
 
     def __init__(
-        self, architecture: Architecture, context: int, batch: int, dtype: str, prefill_chunk: int
+        self,
+        architecture: Architecture,
+        context: int,
+        batch: int,
+        dtype: str,
+        prefill_chunk: int,
+        weights: str | None = None,
     ) -> None:
         model = Model(architecture)
         pieces = _pieces(context, prefill_chunk)
-        itemsize = jnp.dtype(dtype).itemsize
-        resident = itemsize * accounting.parameters(architecture)
-        resident += accounting.state_bytes(architecture, context, itemsize, batch)
+        full = jax.eval_shape(lambda: model.init(jax.random.key(0), method="create")["params"])
+        full = jax.tree.map(lambda s: _shape(s.shape, dtype), full)
+        shapes = jax.eval_shape(lambda w: quantised.store(w, weights), full) if weights else full
+        state = jax.eval_shape(lambda: model.initial_state(batch, context, jnp.dtype(dtype)))
+        resident = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((shapes, state)))
         require_memory(resident)
 
-        shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), method="create")["params"])
-        shapes = jax.tree.map(lambda s: _shape(s.shape, dtype), shapes)
-        state = jax.eval_shape(lambda: model.initial_state(batch, context, jnp.dtype(dtype)))
-
         def read(weights: Any, tokens: Array, state: Any, position: Array) -> tuple[Array, Any]:
-            hidden, state = model.apply({"params": weights}, tokens, state, position, method="extend")
+            params = quantised.restore(weights, dtype)
+            hidden, state = model.apply({"params": params}, tokens, state, position, method="extend")
             return hidden[:, -1:], state
 
         def logits(weights: Any, hidden: Array) -> Array:
-            last: Array = model.apply({"params": weights}, hidden, method="logits")  # type: ignore[assignment]
+            params = quantised.restore(weights, dtype)
+            last: Array = model.apply({"params": params}, hidden, method="logits")  # type: ignore[assignment]
             return last
 
         def step(weights: Any, tokens: Array, state: Any, position: Array) -> tuple[Array, Any]:
@@ -109,7 +122,7 @@ class Runner:
             require_memory(resident + self.working_bytes)
             return program  # type: ignore[no-any-return]
 
-        def compiled(function: Callable[..., Any], tokens: int) -> Callable[..., Any]:
+        def compiled(function: Callable[..., Any], tokens: int, state: Any = state) -> Callable[..., Any]:
             arguments = (
                 shapes,
                 _shape((batch, tokens), jnp.int32),
@@ -120,9 +133,11 @@ class Runner:
 
         self._read = {tokens: compiled(read, tokens) for tokens in {last - first for first, last in pieces}}
         self._step = compiled(step, 1)
+        self._compiled_step = lambda state: compiled(step, 1, state)
+        self._empty = lambda depth: model.initial_state(batch, depth, jnp.dtype(dtype))
         hidden = _shape((batch, 1, architecture.width), dtype)
         self._logits = fitting(jax.jit(logits).lower(shapes, hidden))
-        self._shapes = (shapes, state)
+        self._weights, self._shapes = weights, (full, state)
         rng = np.random.default_rng(0)
         self.tokens = jnp.asarray(rng.integers(0, architecture.vocab_size, (batch, context)), jnp.int32)
         self._chunks = [(self.tokens[:, first:last], jnp.int32(first)) for first, last in pieces]
@@ -131,7 +146,7 @@ class Runner:
     def load(self) -> None:
         """Create weights and an empty state."""
         shapes, state = self._shapes
-        self.weights = cheap_weights(shapes)
+        self.weights = cheap_weights(shapes, self._weights)
         self.state = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state)
         jax.block_until_ready((self.weights, self.state))  # type: ignore[no-untyped-call]
 
@@ -152,6 +167,20 @@ class Runner:
         logits, self.state = self._step(self.weights, tokens, self.state, position)
         return logits.block_until_ready()
 
+    def at_depth(self, depth: int) -> Callable[[], Array]:
+        """Decodes a token at another depth, with a state of its own, which holds nothing but zeros."""
+        program = self._compiled_step(jax.eval_shape(lambda: self._empty(depth)))
+        state = self._empty(depth)
+        tokens, position = self._last[0], jnp.int32(depth - 1)
+
+        def decode() -> Array:
+            nonlocal state
+            logits: Array
+            logits, state = program(self.weights, tokens, state, position)
+            return logits.block_until_ready()
+
+        return decode
+
 
 def measure(request: Request) -> dict[str, Any]:
     """Measure in this process, which should be fresh.
@@ -165,7 +194,9 @@ def measure(request: Request) -> dict[str, Any]:
     architecture = read_architecture(request.architecture)
     device = jax.devices()[0]
     started = perf_counter()
-    runner = Runner(architecture, request.context, request.batch, request.dtype, request.prefill_chunk)
+    runner = Runner(
+        architecture, request.context, request.batch, request.dtype, request.prefill_chunk, request.weights
+    )
     _trim()
     baseline = int(psutil.Process().memory_info().rss)
     runner.load()
@@ -177,20 +208,25 @@ def measure(request: Request) -> dict[str, Any]:
     peak, counts = _peak(device, baseline, reset)
     yardstick = Yardstick()
     before = yardstick.read()
-    with _other_load() as other_load:
+    with other_load() as others:
         prefill = sample(runner.prefill, 0, FEWEST_PREFILLS)
         decode = sample(runner.decode, WARM_UP_STEPS, FEWEST_STEPS)
+        by_depth = {
+            str(depth): sample(runner.at_depth(depth), WARM_UP_STEPS, FEWEST_STEPS)
+            for depth in request.depths
+        }
     after = yardstick.read()
     if not bool(jnp.isfinite(runner.decode()).all()):
         raise RuntimeError(f"the logits are not finite in {request.dtype} with random weights")
     return {
         "prefill_latency_s": prefill,
         "decode_latency_s": decode,
+        "decode_latency_by_depth_s": by_depth,
         "yardstick": {phase: (before[phase] + after[phase]) / 2 for phase in before},
         "settled": max(variation(prefill), variation(decode)) <= SETTLED,
         "peak_memory_bytes": peak,
         "memory_counts": counts,
-        "other_load": other_load[0],
+        "other_load": others[0],
         "preparation_s": preparation_s,
         "device": {"platform": device.platform, "kind": device.device_kind},
         "threads": _threads(),
@@ -235,14 +271,15 @@ def variation(seconds: list[float]) -> float:
     return float(kept.std() / kept.mean())
 
 
-def cheap_weights(shapes: Any) -> Any:
-    """Weights of these shapes and dtypes, made on the device by one small program a shape, without a copy.
+def cheap_weights(shapes: Any, stored: str | None = None) -> Any:
+    """Weights of these shapes and dtypes, made on the device by one small program a shape, without a copy;
+    `stored` as int8 or int4 where given.
 
     Matrices are uniform with variance 1 / fan-in, vectors lie from 0.5 to 1; 64 levels, none of them zero
     and none subnormal in float16 at usual sizes.
     """
 
-    def values(shape: tuple[int, ...], dtype: Any, seed: Array) -> Array:
+    def values(shape: tuple[int, ...], dtype: Any, table: bool, seed: Array) -> Any:
         bits = seed
         for axis, factor in zip(
             range(len(shape)), (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F), strict=False
@@ -253,11 +290,15 @@ def cheap_weights(shapes: Any) -> Any:
             bits = (bits ^ (bits >> shift)) * jnp.uint32(factor)
         level = ((bits >> 26).astype(jnp.float32) + 0.5) / 64
         value: Array = 0.5 + 0.5 * level if len(shape) < 2 else (2 * level - 1) * (3 / shape[-2]) ** 0.5
-        return value.astype(dtype)
+        value = value.astype(dtype)
+        return quantised.store_one(value, stored, table) if stored else value
 
-    fill = jax.jit(values, static_argnums=(0, 1))
-    leaves, tree = jax.tree.flatten(shapes)
-    filled = [fill(leaf.shape, leaf.dtype, jnp.uint32(seed)) for seed, leaf in enumerate(leaves)]
+    fill = jax.jit(values, static_argnums=(0, 1, 2))
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
+    filled = [
+        fill(leaf.shape, leaf.dtype, quantised.is_table(path), jnp.uint32(seed))
+        for seed, (path, leaf) in enumerate(leaves)
+    ]
     return jax.tree.unflatten(tree, filled)
 
 
@@ -332,7 +373,7 @@ def _peak(device: Any, baseline: int, reset: bool) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def _other_load() -> Iterator[list[float]]:
+def other_load() -> Iterator[list[float]]:
     """The share of this machine's CPU time that other programs (and other guests) took meanwhile."""
 
     def spent() -> tuple[float, float, float]:

@@ -24,6 +24,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 from jax.typing import DTypeLike
 
 FORMAT = "archsearch/probes"
@@ -107,6 +108,7 @@ def measure_machine() -> dict[str, Any]:
             "threads": threads,
             "date": datetime.now(UTC).date().isoformat(),
             "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+            "clock_hz": _clock_hz() if device.platform == "cpu" else None,
         },
         "machine": {
             "kind": "cpu" if device.platform == "cpu" else "gpu" if device.platform == "gpu" else "npu",
@@ -164,6 +166,12 @@ def _stream_shape() -> tuple[int, int]:
     side = int((wanted / 4) ** 0.5)
     side = -(-side // 256) * 256
     return side, side
+
+
+def _clock_hz() -> float | None:
+    """Of the processor, where the operating system tells it."""
+    found = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    return found.current * 1e6 if found is not None and found.current > 0 else None
 
 
 def _last_level_cache_bytes() -> int:

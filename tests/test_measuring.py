@@ -39,7 +39,7 @@ def architecture(*blocks: dict[str, object], vocab_size: int = 256) -> Architect
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, object]:
-    return measure(architecture(ATTENTION, SWIGLU), context=40, batch=2, processes=2)
+    return measure(architecture(ATTENTION, SWIGLU), context=40, batch=2, processes=2, depths=(8, 2000))
 
 
 def runner(
@@ -67,7 +67,10 @@ def test_the_answer_has_the_promised_keys(measured: dict) -> None:
     for figure in FIGURES:
         assert set(measured[figure]) == {"median", "p10", "p90"}
         assert 0 < measured[figure]["p10"] <= measured[figure]["median"] <= measured[figure]["p90"]
-    assert (measured["context"], measured["batch"], measured["dtype"]) == (40, 2, "float32")
+    types = (measured["dtype"], measured["weights"])
+    assert (measured["context"], measured["batch"], *types) == (40, 2, "float32", "float32")
+    depths = measured["decode_latency_by_depth_s"]
+    assert set(depths) == {"8", "2000"} and depths["2000"]["median"] > depths["8"]["p10"] > 0
     assert isinstance(measured["stable"], bool) and isinstance(measured["disturbed"], bool)
     assert measured["device"]["platform"] == jax.devices()[0].platform
     assert measured["device"]["cores"] >= 1
@@ -164,6 +167,21 @@ def test_decoding_stands_at_the_depth_asked(context: int) -> None:
         np.testing.assert_allclose(made.decode(), forward(made, blocks), rtol=1e-4, atol=1e-5)
     assert made.state[0]["k"].shape[1] == context
     assert bool((made.state[0]["k"] != 0).any(axis=(0, 2, 3)).all())  # the state is full
+
+
+def test_decoding_at_another_depth_sees_that_many_tokens() -> None:
+    """An empty cache gives every value the same weight: the mean of zeros and the token's own."""
+    blocks = architecture(ATTENTION)
+    made = runner(blocks, 6)
+    first, deeper = made.at_depth(1)(), made.at_depth(3)()
+    assert first.shape == deeper.shape == (2, 1, 256)
+    np.testing.assert_allclose(
+        first[:, 0],
+        Model(blocks).apply({"params": made.weights}, made.tokens[:, -1:], method="forward")[:, 0],
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    assert float(jnp.abs(first - deeper).max()) > 0
 
 
 def test_prefill_in_chunks_is_the_forward_pass() -> None:

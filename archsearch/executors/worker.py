@@ -28,17 +28,25 @@ Message = dict[str, Any]
 
 _LONGEST_MESSAGE = 500
 
+_GLIBC = {
+    "glibc.malloc.hugetlb": 1,  # ask for huge pages
+    "glibc.malloc.mmap_max": 0,  # large blocks come from the heap as well,
+    "glibc.malloc.arena_max": 1,  # of which there is one,
+    "glibc.malloc.trim_threshold": 1 << 30,  # and it keeps a gibibyte
+}
+
 
 def allocator() -> dict[str, str]:
-    """What has glibc ask for huge pages, where Linux gives them on request; elsewhere without effect.
+    """What has glibc keep the memory that it was given back, in huge pages; elsewhere without effect.
 
-    XLA gives the memory of a training program back after each call, so that every step pays for its pages
-    anew: fewer when they are large. Must be set before a process starts.
+    XLA frees the memory of a training program after each call, and glibc by default returns it to Linux:
+    every step pays for its pages anew, and on a virtual machine whose host takes free memory away, twice.
+    Must be set before a process starts; whoever has set one of these keeps his own.
     """
     own = os.environ.get("GLIBC_TUNABLES", "")
-    if "glibc.malloc.hugetlb" in own:
-        return {"GLIBC_TUNABLES": own}
-    return {"GLIBC_TUNABLES": ":".join(filter(None, (own, "glibc.malloc.hugetlb=1")))}
+    taken = {setting.partition("=")[0] for setting in own.split(":")}
+    wanted = [f"{name}={value}" for name, value in _GLIBC.items() if name not in taken]
+    return {"GLIBC_TUNABLES": ":".join(filter(None, (own, *wanted)))}
 
 
 def environment(settings: WorkerSettings) -> dict[str, str]:

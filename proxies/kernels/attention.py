@@ -13,6 +13,9 @@ from proxies.axes import Array, Float, Int, Keys, Queries, Values
 QUERY_CHUNK = 64
 CHUNKS_AT_MOST = 8
 
+PIECE_ROWS, PIECE_SLOTS = 512, 512
+"""Of the scores of a prompt over a cache: a megabyte, which a core's cache holds."""
+
 Group = Float[Array, "R T K"]
 """Queries of the R heads that read one key/value head of one sequence."""
 
@@ -123,13 +126,71 @@ def visible(queries: Int[Array, "Q"], keys: Int[Array, "S"], window: int | None)
 def cached_attention(
     q: Queries, k: Float[Array, "B S J K"], v: Float[Array, "B S J V"], seen: Array
 ) -> Float[Array, "B T H V"]:
-    """Attention of new queries over a cache; `seen` (`T S`) says which slots each may see."""
+    """Attention of new queries over a cache; `seen` (`T S`) says which slots each may see, one at least.
+
+    On a CPU a prompt's queries meet the cache in pieces whose scores stay in a core's cache, and pieces that
+    none of them sees are left out.
+    """
     batch, tokens, heads, size = q.shape
     groups = k.shape[2]
     q = (q * size**-0.5).reshape(batch, tokens, groups, heads // groups, size)
-    scores = jnp.einsum("btjgk,bsjk->bjgts", q, k)
-    weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf), axis=-1)
-    return jnp.einsum("bjgts,bsjv->btjgv", weights, v).reshape(batch, tokens, heads, v.shape[-1])
+    if tokens > 1 and jax.default_backend() == "cpu":
+        mixed = _in_pieces(q, k, v, seen)
+    else:
+        scores = jnp.einsum("btjgk,bsjk->bjgts", q, k)
+        weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf), axis=-1)
+        mixed = jnp.einsum("bjgts,bsjv->btjgv", weights, v)
+    return mixed.reshape(batch, tokens, heads, v.shape[-1])
+
+
+def _in_pieces(
+    q: Float[Array, "B T J R K"], k: Float[Array, "B S J K"], v: Float[Array, "B S J V"], seen: Array
+) -> Float[Array, "B T J R V"]:
+    """Softmax over pieces of the cache, one after the other (arXiv 1805.02867), for one key/value head of one
+    sequence and a piece of its queries at a time."""
+    batch, tokens, groups, heads, size = q.shape
+    taken = min(tokens, max(1, PIECE_ROWS // heads))
+    left = -tokens % taken
+    q = jnp.pad(q, ((0, 0), (0, left), (0, 0), (0, 0), (0, 0)))
+    seen = jnp.pad(seen, ((0, left), (0, 0)), mode="edge").reshape(-1, taken, seen.shape[1])
+    q = q.reshape(batch, -1, taken, groups, heads, size).transpose(0, 3, 1, 4, 2, 5)
+    q = q.reshape(batch * groups, -1, heads * taken, size)
+    k, v = (z.transpose(0, 2, 1, 3).reshape(batch * groups, -1, z.shape[-1]) for z in (k, v))
+    pieces = [slice(i, min(i + PIECE_SLOTS, k.shape[1])) for i in range(0, k.shape[1], PIECE_SLOTS)]
+
+    def group(inputs: tuple[Array, Array, Array]) -> Array:
+        queries, keys, values = inputs
+
+        def rows(inputs: tuple[Array, Array]) -> Array:
+            q, seen = inputs
+            so_far = (
+                jnp.full((len(q), 1), jnp.finfo(jnp.float32).min),
+                jnp.zeros((len(q), 1)),
+                jnp.zeros((len(q), values.shape[-1])),
+            )
+            for piece in pieces:
+                add = partial(_add, q, keys[piece], values[piece], jnp.tile(seen[:, piece], (heads, 1)))
+                so_far = lax.cond(seen[:, piece].any(), add, lambda so_far: so_far, so_far)
+            _, total, output = so_far
+            return (output / total).astype(values.dtype)
+
+        return lax.map(rows, (queries, seen))
+
+    mixed = lax.map(group, (q, k, v)).reshape(batch, groups, -1, heads, taken, v.shape[-1])
+    return mixed.transpose(0, 2, 4, 1, 3, 5).reshape(batch, -1, groups, heads, v.shape[-1])[:, :tokens]
+
+
+def _add(q: Array, k: Array, v: Array, seen: Array, so_far: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The largest score, the sum of the weights and of the weighted values, with some keys more."""
+    largest, total, output = so_far
+    scores = jnp.where(seen, (q @ k.T).astype(jnp.float32), -jnp.inf)
+    higher = jnp.maximum(largest, scores.max(-1, keepdims=True))
+    weights, fade = jnp.exp(scores - higher), jnp.exp(largest - higher)
+    return (
+        higher,
+        total * fade + weights.sum(-1, keepdims=True),
+        output * fade + (weights.astype(v.dtype) @ v).astype(jnp.float32),
+    )
 
 
 def naive_attention(q: Queries, k: Keys, v: Values, window: int | None = None) -> Float[Array, "B T H V"]:
