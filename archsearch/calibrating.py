@@ -21,6 +21,7 @@ from archsearch.fresh_process import environment
 from archsearch.measuring import STORED_WEIGHTS, measure_once
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import DTYPES, Device, Workload, predict
+from hardware_profiles.drift import drifts
 from hardware_profiles.families import HEAD, PHASES, Case, Measured, fit_families
 
 LAYOUTS: tuple[str, ...] = (
@@ -134,7 +135,8 @@ def calibrate(
                 file.flush()
                 done[_key(Case.model_validate(answer["case"]))] = answer
                 finished += 1
-    profile = _profile(device, [done[_key(case)] for case in wanted])
+    keys = {_key(case) for case in wanted}
+    profile = _profile(device, [answer for key, answer in done.items() if key in keys])
     profile = profile.model_copy(update={"process_bytes": _process_bytes(profile, grid)})
     write_whole(out, profile.to_yaml())
     return profile
@@ -201,15 +203,12 @@ def read_types(text: str) -> tuple[str, str | None]:
 
 
 def _profile(device: Device, answers: list[dict[str, Any]]) -> Device:
-    """Fit what was measured; cases that failed are counted."""
+    """Fit what was measured, in the order of time; cases that failed are counted."""
     found = [answer for answer in answers if "error" not in answer]
     usual = {phase: median(answer["yardstick"][phase] for answer in found) for phase in PHASES}
     rows = [
-        Measured.model_validate(
-            {key: value for key, value in answer.items() if key != "yardstick"}
-            | {"drift": {phase: answer["yardstick"][phase] / usual[phase] for phase in PHASES}}
-        )
-        for answer in found
+        Measured.model_validate({k: v for k, v in answer.items() if k != "yardstick"} | {"drift": drift})
+        for answer, drift in zip(found, drifts([a["yardstick"] for a in found], usual), strict=True)
     ]
     return device.model_copy(
         update={

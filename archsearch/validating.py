@@ -13,7 +13,8 @@ from typing import Any
 from archsearch.measuring import FIGURES, measure_once
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload, predict
-from hardware_profiles.families import PHASES
+from hardware_profiles.drift import drifts
+from hardware_profiles.families import PHASES, Phase
 from hardware_profiles.validation import Errors, Validation, errors
 
 Progress = Callable[[int, int, str], None]
@@ -43,17 +44,20 @@ def validate(
     if not architectures:
         raise InvalidInput("no models to validate on; expected at least one .arch.json")
     workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
-    answers: list[list[dict[str, Any]]] = [[] for _ in architectures]
+    answers: list[dict[str, Any]] = []
     total = processes * len(architectures)
     for number in range(total):
         index = number % len(architectures)
         name, architecture = architectures[index]
         if progress is not None:
             progress(number, total, name)
-        answers[index].append(measure_once(architecture, workload))
+        answers.append(measure_once(architecture, workload))
+    usual = device.yardstick_s or {phase: median(a["yardstick"][phase] for a in answers) for phase in PHASES}
+    paces = drifts([answer["yardstick"] for answer in answers], usual)
+    turns = list(zip(answers, paces, strict=True))
     models = [
-        _model(name, architecture, device, workload, found)
-        for (name, architecture), found in zip(architectures, answers, strict=True)
+        _model(name, architecture, device, workload, turns[index :: len(architectures)])
+        for index, (name, architecture) in enumerate(architectures)
     ]
     judged = {figure: _judge(models, figure) for figure in FIGURES}
     return {
@@ -80,14 +84,17 @@ def with_validation(device: Device, found: dict[str, Any]) -> Device:
 
 
 def _model(
-    name: str, architecture: Architecture, device: Device, workload: Workload, answers: list[dict[str, Any]]
+    name: str,
+    architecture: Architecture,
+    device: Device,
+    workload: Workload,
+    turns: list[tuple[dict[str, Any], dict[Phase, float]]],
 ) -> dict[str, Any]:
     predicted = predict(architecture, device, workload)
-    usual = device.yardstick_s
     row: dict[str, Any] = {"name": name, "parameters": predicted.parameters, "notes": list(predicted.notes)}
     for figure, phase in zip(FIGURES, (*PHASES, None), strict=True):
-        found = [float(median(a[figure])) if phase else float(a[figure]) for a in answers]
-        drift = [a["yardstick"][phase] / usual[phase] if phase and usual else 1.0 for a in answers]
+        found = [float(median(answer[figure])) if phase else float(answer[figure]) for answer, _ in turns]
+        drift = [pace[phase] if phase else 1.0 for _, pace in turns]
         steady = [value / factor for value, factor in zip(found, drift, strict=True)]
         middle = median(steady)
         value = getattr(predicted, figure).value

@@ -1,7 +1,7 @@
 """Training steps of proxies against the same models in PyTorch, side by side in one process.
 
     python benchmarks/proxy_throughput.py [--cases A B] [--widths W W] [--lengths L L] [--seconds S]
-        [--no-compile] [--compile-lengths L L] [--threads N] [--out FILE]
+        [--no-compile] [--compile-lengths L L] [--threads N] [--out FILE] [--keep]
 
 Tokens a second of whole training steps (forward, backward, clipped AdamW) on the CPU in float32: 8-block
 proxies by the program that campaigns run, against PyTorch modules as its users write them, eager and under
@@ -231,6 +231,15 @@ def line(row: dict[str, Any]) -> str:
     )
 
 
+def groups_of(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """The ratios of all rows, of each width, of each length, of each case."""
+    groups: dict[str, list[float]] = {"all": []}
+    for key, label in (("width", "width {}"), ("length", "length {}"), ("case", "{}")):
+        for value in dict.fromkeys(row[key] for row in rows):
+            groups[label.format(value)] = [row["ratio"] for row in rows if row[key] == value]
+    return groups | {"all": [row["ratio"] for row in rows]}
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(
@@ -249,6 +258,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/proxy_throughput_cpu.json"))
     parser.add_argument("--threads", type=int, default=1, help="of a training")
+    parser.add_argument("--keep", action="store_true", help="keep the rows of other cells that FILE has")
     given = parser.parse_args()
     about, rows = setting(given.threads), []
     print(json.dumps(about))
@@ -257,6 +267,10 @@ def main() -> None:
         f"{'ratio':>6s} {'compile s':>10s} {'peer s':>10s}   time left"
     )
     cells = list(product(given.cases, given.widths, given.lengths))
+    others = []
+    if given.keep:
+        before = json.loads(given.out.read_text(encoding="utf-8"))["rows"]
+        others = [row for row in before if (row["case"], row["width"], row["length"]) not in cells]
     cores = sorted(os.sched_getaffinity(0))
     groups = [set(cores[i : i + given.threads]) for i in range(0, len(cores), given.threads)]
     context = multiprocessing.get_context("spawn")
@@ -276,16 +290,20 @@ def main() -> None:
             rows.append(done.result())
             left = (time.perf_counter() - started) / len(rows) * (len(cells) - len(rows))
             print(f"{line(done.result())}   {left / 60:5.1f} min", flush=True)
-            rows.sort(key=lambda row: cells.index((row["case"], row["width"], row["length"])))
+            known = sorted(
+                [*others, *rows],
+                key=lambda row: (list(MOTIFS).index(row["case"]), row["width"], row["length"]),
+            )
             given.out.parent.mkdir(parents=True, exist_ok=True)
-            given.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", encoding="utf-8")
+            given.out.write_text(json.dumps(about | {"rows": known}, indent=1) + "\n", encoding="utf-8")
     for row in rows:
         if row["peer_compile_problem"]:
             print(
                 f"{row['case']} {row['width']} {row['length']}: torch.compile: {row['peer_compile_problem']}"
             )
-    ratios = [row["ratio"] for row in rows]
-    print(f"ratio: median {np.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+    print("\nratio                    median  lowest  highest")
+    for name, found in groups_of(known).items():
+        print(f"{name:24s} {np.median(found):6.2f} {min(found):7.2f} {max(found):8.2f}")
 
 
 if __name__ == "__main__":

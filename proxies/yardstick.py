@@ -13,7 +13,7 @@ import numpy as np
 STREAM_BYTES = 128 << 20
 """Beyond the last-level cache of most CPUs."""
 SIDE = 768
-REPEATS = 3
+REPEATS = 9
 
 
 class Yardstick:
@@ -30,7 +30,7 @@ class Yardstick:
         self.read()
 
     def read(self) -> dict[str, float]:
-        """Seconds of each, medians of a few: `decode` that which memory bounds, `prefill` the other."""
+        """Seconds of each, medians of nine: `decode` that which memory bounds, `prefill` the other."""
         return {
             "decode": self._median(self._row, self._stream),
             "prefill": self._median(self._square, self._square),

@@ -11,7 +11,7 @@ from jax import lax
 from proxies.axes import Array, Float, Int, Keys, Queries, Values
 
 QUERY_CHUNK = 64
-CHUNKS_AT_MOST = 8
+CHUNKS_AT_MOST = 16
 
 PIECE_ROWS, PIECE_SLOTS = 512, 512
 """Of the scores of a prompt over a cache: a megabyte, which a core's cache holds."""
