@@ -1,7 +1,8 @@
 """Pricing by measured curves: the sum over blocks of what their families say, and the head.
 
 A block whose operator was not measured is priced by the roofline, and said so. Working memory is that of the
-hungriest block: programs use the same buffers for one block after the other.
+two hungriest operators: programs use the same buffers for one block after the other, and XLA lays out those
+of unlike neighbours side by side.
 """
 
 from collections import Counter
@@ -59,16 +60,14 @@ def latency(
 
 
 def working_bytes(architecture: Architecture, device: Device, workload: Workload) -> float:
-    """What programs need beside weights and state."""
-    amounts = [
-        family.amount(
-            terms("working", block, architecture.width, architecture.vocab_size, workload),
-            architecture.width,
-        )
-        for block in _blocks(architecture)
-        if (family := _family(device, HEAD if block is None else block.name, "working", workload))
-    ]
-    return max(amounts)
+    """What programs need beside weights and state: the two hungriest operators together."""
+    amounts: dict[str, float] = {}
+    for block in _blocks(architecture):
+        name = HEAD if block is None else block.name
+        if (family := _family(device, name, "working", workload)) is not None:
+            work = terms("working", block, architecture.width, architecture.vocab_size, workload)
+            amounts[name] = max(amounts.get(name, 0.0), family.amount(work, architecture.width))
+    return sum(sorted(amounts.values())[-2:])
 
 
 def memory(resident: float, working: float, device: Device) -> Estimate:
