@@ -242,8 +242,7 @@ class Loop:
         values = objective_values(record, self.ledger, rung, objectives)
         if values is None:
             return None
-        weights = [1.0 if o.direction == "max" else -1.0 for o in objectives]
-        return Individual(record.fingerprint, parse_genome(record.genome), Fitness(values, weights))
+        return Individual(record.fingerprint, parse_genome(record.genome), Fitness(values, objectives))
 
     def _judged_again(self, individual: Individual) -> Individual:
         """The individual with its quality at the last rung that it reached."""

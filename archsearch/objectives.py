@@ -1,6 +1,7 @@
-"""Objectives: full names, prices of an architecture, bounds."""
+"""Objectives: full names, prices of an architecture, bounds, and which differences of prices count."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from archsearch.campaign import Campaign
 from archsearch.results import Direction, Objective
@@ -37,6 +38,19 @@ def objective(section: ObjectiveSection, references: list[str]) -> Objective:
     return Objective(section.full_name, label, unit, direction, section.at_most, section.at_least)
 
 
+def margin(metric: str, device: Device | None) -> float:
+    """`Objective.margin` of a metric priced on a device: what two independent errors explain.
+
+    Half the log of the validation's interval is one error, two of them add up to the square root of two
+    times that. Without a validation 0: then the interval says how far the device may be from its profile,
+    which is the same for all candidates.
+    """
+    if device is None or device.validation is None or metric not in ON_A_DEVICE:
+        return 0.0
+    found = getattr(device.validation, metric)
+    return max(0.0, math.sqrt(2) * math.log(found.high_factor / found.low_factor) / 2)
+
+
 @dataclass(frozen=True)
 class Pricing:
     """The objectives of a campaign with the devices they name."""
@@ -49,6 +63,11 @@ class Pricing:
     def of(cls, campaign: Campaign, devices: dict[str, Device]) -> "Pricing":
         """Objectives in the order of the campaign; raises `InvalidInput` where a device cannot do a dtype."""
         objectives = tuple(objective(section, campaign.references) for section in campaign.objectives)
+        if campaign.search.dominance == "intervals":
+            objectives = tuple(
+                replace(o, margin=margin(section.metric, devices.get(str(section.device))))
+                for section, o in zip(campaign.objectives, objectives, strict=True)
+            )
         return cls(tuple(campaign.objectives), objectives, devices)
 
     def costs(self, architecture: Architecture) -> dict[str, Estimate]:

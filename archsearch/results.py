@@ -25,6 +25,9 @@ class Objective:
     direction: Direction
     at_most: float | None = None
     at_least: float | None = None
+    margin: float = 0.0
+    """Natural logarithm of the ratio from which on two candidates' values surely differ; 0: any difference
+    counts."""
 
 
 @dataclass(frozen=True)

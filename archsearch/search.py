@@ -12,16 +12,23 @@ import numpy as np
 from deap import base, tools
 from deap.tools import emo
 
+from archsearch import dominance
+from archsearch.results import Objective
 from archsearch.sections import SearchSection
 from genomes import Genome, Repaired, SearchSpace, crossover, homologous, mutate, repair, restructure
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
-    """DEAP's fitness with its weights given: 1 where more is better, -1 where less is."""
+    """DEAP's fitness of given objectives, compared as the front is."""
 
-    def __init__(self, values: Sequence[float] = (), weights: Sequence[float] = (1.0,)) -> None:
-        self.weights = tuple(weights)
-        super().__init__(tuple(values))
+    def __init__(self, values: Sequence[float], objectives: Sequence[Objective]) -> None:
+        self.objectives, self.given = tuple(objectives), tuple(values)
+        self.weights = tuple(1.0 if o.direction == "max" else -1.0 for o in objectives)
+        super().__init__(self.given)
+
+    def dominates(self, other: "Fitness", obj: slice = slice(None)) -> bool:
+        """What DEAP's sorting asks; it hands on equal values together, so none of them is lost."""
+        return dominance.dominates(self.given[obj], other.given[obj], self.objectives[obj])
 
 
 @dataclass(eq=False)

@@ -169,6 +169,10 @@ class SearchSection(Section):
     """The genetic algorithm; STAR's proportions by default (arXiv 2411.17800, section 4)."""
 
     algorithm: Literal["nsga2"] = "nsga2"
+    dominance: Literal["intervals", "values"] = Field(
+        default="intervals",
+        description="intervals: differences within the errors of a validated device profile do not count",
+    )
     population: int = Field(default=16, ge=2, le=4096)
     generations: int = Field(default=18, ge=1, le=10_000, description="the random first one included")
     elites: int = Field(default=2, ge=0, description="a later generation adds population - elites candidates")

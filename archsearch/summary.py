@@ -5,6 +5,7 @@ from typing import Any
 import moocore
 import numpy as np
 
+from archsearch.dominance import nondominated, ranks
 from archsearch.ledger import CandidateRecord, Ledger
 from archsearch.objectives import QUALITY
 from archsearch.results import Candidate, HypervolumePoint, Objective, Results, Status, Trial
@@ -62,15 +63,6 @@ def hypervolume(
     return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
 
 
-def nondominated(values: list[tuple[float, ...]], objectives: tuple[Objective, ...]) -> list[bool]:
-    """Which values no other dominates; equal ones all stay."""
-    if not values:
-        return []
-    signs = np.array([1.0 if o.direction == "min" else -1.0 for o in objectives])
-    kept = moocore.is_nondominated(signs * np.array(values), keep_weakly=True)
-    return [bool(k) for k in kept]
-
-
 def objective_values(
     record: CandidateRecord, ledger: Ledger, rung: int, objectives: tuple[Objective, ...]
 ) -> tuple[float, ...] | None:
@@ -83,17 +75,33 @@ def objective_values(
 
 def front(ledger: Ledger, objectives: tuple[Objective, ...]) -> list[CandidateRecord]:
     """Non-dominated candidates of the last rung, best quality first."""
+    finished = _by_quality(ledger, objectives)
+    kept = nondominated([values for _, values in finished], objectives)
+    return [record for (record, _), keep in zip(finished, kept, strict=True) if keep]
+
+
+def ranked(ledger: Ledger, objectives: tuple[Objective, ...]) -> list[CandidateRecord]:
+    """All candidates of the last rung: the front, then what only the front dominates, and so on; best quality
+    first in each."""
+    finished = _by_quality(ledger, objectives)
+    found = ranks([values for _, values in finished], objectives)
+    order = sorted(range(len(finished)), key=found.__getitem__)
+    return [finished[index][0] for index in order]
+
+
+def _by_quality(
+    ledger: Ledger, objectives: tuple[Objective, ...]
+) -> list[tuple[CandidateRecord, tuple[float, ...]]]:
+    """Candidates of the last rung with their values, best quality first."""
     last = len(ledger.campaign.budget.rungs) - 1
-    judged = [
+    finished = [
         (record, values)
         for record in ledger.candidates.values()
         if record.rejected is None
         and (values := objective_values(record, ledger, last, objectives)) is not None
     ]
-    kept = nondominated([values for _, values in judged], objectives)
     quality = [o.name for o in objectives].index(QUALITY)
-    best = [pair for pair, keep in zip(judged, kept, strict=True) if keep]
-    return [record for record, _ in sorted(best, key=lambda pair: (-pair[1][quality], pair[0].fingerprint))]
+    return sorted(finished, key=lambda pair: (-pair[1][quality], pair[0].fingerprint))
 
 
 def history(

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from archsearch.campaign import load_campaign
 from archsearch.devices import resolve_device
+from archsearch.dominance import nondominated
 from archsearch.ledger import Ledger
 from archsearch.objectives import Pricing, objective
 from archsearch.results import Objective
 from archsearch.run import run
 from archsearch.search import Fitness, Individual, children, survivors, tournament
 from archsearch.sections import SearchSection
-from archsearch.summary import QUALITY_FLOOR, hypervolume, nondominated, reference_point
+from archsearch.summary import QUALITY_FLOOR, hypervolume, reference_point
 from genomes import InvalidInput, parse_genome, preset, random_genome, reference
 
 
@@ -381,7 +382,7 @@ SPACE = preset("hybrid").with_blocks(4)
 def pool(values: list[tuple[float, ...]], seed: int = 0) -> list[Individual]:
     rng = np.random.default_rng(seed)
     return [
-        Individual(f"{i:016x}", random_genome(SPACE, rng), Fitness(value, (1.0, -1.0)))
+        Individual(f"{i:016x}", random_genome(SPACE, rng), Fitness(value, (GAIN, COST)))
         for i, value in enumerate(values)
     ]
 
@@ -446,7 +447,7 @@ def test_children_are_legal_and_leave_the_global_generators_alone():
 
 def test_without_mutation_twins_have_their_parents_genome():
     genome = parse_genome("11-71-31-72")
-    twins = [Individual(str(i), genome, Fitness((1.0, 1.0), (1.0, -1.0))) for i in range(2)]
+    twins = [Individual(str(i), genome, Fitness((1.0, 1.0), (GAIN, COST))) for i in range(2)]
     search = SearchSection(population=4, mutation=0.0, structural=0.0)
     found = list(islice(children(survivors(twins, 2), SPACE, search, np.random.default_rng(0)), 10))
     assert found == [(genome, {})] * 10

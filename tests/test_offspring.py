@@ -18,13 +18,14 @@ from archsearch.ledger import Ledger
 from archsearch.loop import Loop
 from archsearch.objectives import Pricing
 from archsearch.report.page import headline
-from archsearch.results import Offspring
+from archsearch.results import Objective, Offspring
 from archsearch.search import Fitness, Individual, children, survivors
 from archsearch.status import status
 from genomes import PRESETS, InvalidInput, accounting, parse_genome, parse_layout, random_genome
 from hardware_profiles import device
 
 WIDE = "{width: 512, head_dim: 64, blocks: 6, vocab_size: 512}"
+GAIN = Objective("gain", "gain", "", "max")
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -38,7 +39,7 @@ def bred(campaign: Campaign, seed: int = 0):
     """Children of random parents, without end."""
     space, rng = campaign.search_space, np.random.default_rng(seed)
     parents = [
-        Individual(str(i), random_genome(space, rng), Fitness((float(i), float(-i)), (1.0, 1.0)))
+        Individual(str(i), random_genome(space, rng), Fitness((float(i), float(-i)), (GAIN, GAIN)))
         for i in range(8)
     ]
     return children(survivors(parents, 8), space, campaign.search, rng)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from archsearch import dominance
 from archsearch.results import Candidate, Objective, Results
 
 PHASES = ("training", "compilation", "evaluation", "start-up", "other", "idle")
@@ -62,17 +63,13 @@ def at_last_rung(candidate: Candidate, results: Results) -> bool:
 
 
 def dominates(first: Candidate, second: Candidate, objectives: Iterable[Objective]) -> bool:
-    """Whether `first` is at least as good on every objective and better on one."""
-    better = False
-    for objective in objectives:
-        a, b = value(first, objective), value(second, objective)
-        if a is None or b is None:
-            return False
-        gain = b - a if objective.direction == "min" else a - b
-        if gain < 0:
-            return False
-        better |= gain > 0
-    return better
+    """Whether `first` surely beats `second`, as for the front; not where a value is missing."""
+    asked = list(objectives)
+    pairs = [(value(first, objective), value(second, objective)) for objective in asked]
+    known = [(a, b) for a, b in pairs if a is not None and b is not None]
+    if len(known) < len(asked):
+        return False
+    return dominance.dominates([a for a, _ in known], [b for _, b in known], asked)
 
 
 def signal_names(results: Results) -> list[str]:

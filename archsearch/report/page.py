@@ -1,6 +1,7 @@
 """The page: what the template needs to know, in words and formatted numbers."""
 
 import json
+import math
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ def render(results: Results, pictures: list[Picture], files: list[str]) -> str:
         results=results,
         lead=lead(results),
         headline=headline(results),
+        margins=margins(results),
         shares=facts.worker_shares(results),
         charts=charts,
         winners=winners,
@@ -105,6 +107,21 @@ def lead(results: Results) -> str:
 def headline(results: Results) -> list[tuple[str, str, str]]:
     """Number, what it counts, and a remark."""
     status = [c.status for c in results.candidates]
+def margins(results: Results) -> str:
+    """How far apart candidates are told apart, in a sentence; empty where any difference counts."""
+    apart = [
+        f"{units.percent(math.expm1(o.margin))} in {short_label(o.label)}"
+        for o in results.objectives
+        if o.margin
+    ]
+    if not apart:
+        return ""
+    return (
+        "Predictions err, by what whole models measured on the device have shown: two candidates are told "
+        f"apart only from {_listed(list(dict.fromkeys(apart)))} on; below that neither counts as better."
+    )
+
+
     reached = [
         f"{sum(c.rung >= rung for c in results.candidates)} at {steps} steps"
         for rung, steps in enumerate(results.rungs)
