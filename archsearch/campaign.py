@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from archsearch.sections import (
     BudgetSection,
+    FinalistsSection,
     ObjectiveSection,
     SearchSection,
     Section,
@@ -38,6 +39,7 @@ class Campaign(Section):
     tasks: list[TaskSection] = Field(min_length=1)
     search: SearchSection = Field(default_factory=SearchSection)
     budget: BudgetSection = Field(default_factory=BudgetSection)
+    finalists: FinalistsSection = Field(default_factory=FinalistsSection)
     references: list[str] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """The journal: an append-only file of events, one JSON object a line, one writer, forced to disk.
 
 Events: `run` (a session began), `candidate` (admitted or rejected), `job` (one rung of one candidate was
-trained, or failed), `generation`, `stopped`, `finished`. Everything else is derived (`archsearch.ledger`).
+trained, or failed), `retry`, `generation`, `finalists` (who is measured after the search), `measured` (one of
+them on one device, or failed), `stopped`, `finished`. Everything else is derived (`archsearch.ledger`).
 """
 
 import fcntl

@@ -10,8 +10,11 @@ from typing import Any
 
 from archsearch.campaign import Campaign
 from archsearch.journal import Event
-from archsearch.results import Offspring
+from archsearch.results import Offspring, Summary
 from proxies.config import best_index
+
+MEASURING = ("finalists", "measured")
+"""Events of the time after the search, when the workers are gone."""
 
 Signals = dict[str, float]
 
@@ -47,6 +50,18 @@ class TrialRecord:
     result: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Finalists:
+    """What is measured after the search."""
+
+    candidates: tuple[str, ...]
+    """Fingerprints, best first."""
+    measurements: int
+    """Of all candidates on all devices."""
+    unmeasured: dict[str, str]
+    """Why not, by objective."""
+
+
 @dataclass
 class Ledger:
     """Memory of a run."""
@@ -66,17 +81,29 @@ class Ledger:
     offspring: Offspring = field(default_factory=Offspring)
     cached: int = 0
     sessions: list[list[float]] = field(default_factory=list)
-    """Begin and last sign of each session, and its number of workers."""
+    """Begin and last sign of each session, its number of workers, and the last sign while it had them."""
     reference_point: dict[str, float] | None = None
     finished: bool = False
+    finalists: Finalists | None = None
+    measured: dict[str, dict[str, Summary]] = field(default_factory=lambda: defaultdict(dict))
+    """Figures by candidate and objective."""
+    measured_failures: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    """Causes by candidate and objective."""
+    measurement_seconds: list[float] = field(default_factory=list)
+    """Duration of each measurement, failed ones included."""
+    measurements_failed: int = 0
+    _measuring: bool = field(default=False, init=False)
 
     def apply(self, event: Event) -> None:
         """Take in one event; unknown kinds are left alone."""
+        self._measuring = event["event"] != "run" and (self._measuring or event["event"] in MEASURING)
         if self.sessions and event["event"] != "run":
-            self.sessions[-1][1] = max(self.sessions[-1][1], event["at"])
+            session = self.sessions[-1]
+            session[1] = max(session[1], event["at"])
+            session[3] = session[3] if self._measuring else session[1]
         match event["event"]:
             case "run":
-                self.sessions.append([event["began"], event["at"], float(event["workers"])])
+                self.sessions.append([event["began"], event["at"], float(event["workers"]), event["at"]])
                 self.reference_point = event["reference_point"]
             case "candidate":
                 fields = {k: v for k, v in event.items() if k not in ("event", "at")}
@@ -87,8 +114,25 @@ class Ledger:
             case "generation":
                 self.offspring = _offspring(event)
                 self.cached = event["cached"]
+            case "finalists":
+                self.finalists = Finalists(
+                    tuple(event["candidates"]), event["measurements"], event["unmeasured"]
+                )
+            case "measured":
+                self._apply_measured(event)
             case "finished":
                 self.finished = True
+
+    def _apply_measured(self, event: Event) -> None:
+        self.measurement_seconds.append(event["seconds"])
+        self.measurements_failed += event["failure"] is not None
+        trust = {key: event[key] for key in ("repeat_spread", "stable", "disturbed")}
+        for name in event["objectives"]:
+            if event["failure"] is not None:
+                self.measured_failures[event["candidate"]][name] = event["failure"]
+            else:
+                figure = event["figures"][name.partition("[")[0]]
+                self.measured[event["candidate"]][name] = Summary(**figure, **trust)
 
     def _apply_job(self, event: Event) -> None:
         place = (event["proxy"], event["rung"])
@@ -181,11 +225,11 @@ class Ledger:
 
     def wall_seconds(self) -> float:
         """Wall time of all sessions."""
-        return sum(last - first for first, last, _ in self.sessions)
+        return sum(last - first for first, last, *_ in self.sessions)
 
     def worker_seconds(self) -> float:
         """Wall time of all workers of all sessions."""
-        return sum((last - first) * workers for first, last, workers in self.sessions)
+        return sum((last - first) * workers for first, _, workers, last in self.sessions)
 
 
 def _offspring(event: Event) -> Offspring:

@@ -88,23 +88,28 @@ def measure_once(
 
     Raises `InvalidInput` for a request that is not legal, `RuntimeError` where the process fails.
     """
-    weights = None if workload.weight_dtype == workload.dtype else workload.weight_dtype
-    if weights not in (None, *STORED_WEIGHTS) or workload.cache_dtype != workload.dtype:
-        raise InvalidInput(
-            f"weights = {workload.weight_dtype!r}, cache = {workload.cache_dtype!r}; with dtype = "
-            f"{workload.dtype!r} jax measures weights in it, {' or '.join(STORED_WEIGHTS)}, the cache in it"
-        )
+    check_types(workload)
     return _in_fresh_process(
         {
             "architecture": architecture.to_dict(),
             "context": workload.context,
             "batch": workload.batch,
             "dtype": workload.dtype,
-            "weights": weights,
+            "weights": None if workload.weight_dtype == workload.dtype else workload.weight_dtype,
             "prefill_chunk": workload.prefill_chunk,
             "depths": list(depths),
         }
     )
+
+
+def check_types(workload: Workload) -> None:
+    """Raise `InvalidInput` where jax cannot measure what weights and cache are stored in."""
+    weights = workload.weight_dtype
+    if weights not in (workload.dtype, *STORED_WEIGHTS) or workload.cache_dtype != workload.dtype:
+        raise InvalidInput(
+            f"weights = {weights!r}, cache = {workload.cache_dtype!r}; with dtype = {workload.dtype!r}, "
+            f"jax measures weights in it, {' or '.join(STORED_WEIGHTS)}, and the cache in it"
+        )
 
 
 def _combined(

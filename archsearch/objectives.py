@@ -94,14 +94,14 @@ class Pricing:
     def _cost(self, section: ObjectiveSection, architecture: Architecture) -> Estimate:
         if section.metric in ON_A_DEVICE:
             device = self.devices[str(section.device)]
-            estimate = getattr(predict(architecture, device, _workload(section)), section.metric)
+            estimate = getattr(predict(architecture, device, workload(section)), section.metric)
             assert isinstance(estimate, Estimate)
             return estimate
         match section.metric:
             case "parameters":
                 exact: float = accounting.parameters(architecture)
             case "state_bytes":
-                exact = state_bytes(architecture, _workload(section))
+                exact = state_bytes(architecture, workload(section))
             case "prefill_flops_per_token":
                 exact = accounting.prefill_flops_per_token(architecture, section.context)
             case "decode_flops_per_token":
@@ -111,7 +111,8 @@ class Pricing:
         return Estimate(float(exact), float(exact), float(exact))
 
 
-def _workload(section: ObjectiveSection) -> Workload:
+def workload(section: ObjectiveSection) -> Workload:
+    """What an objective asks of its device."""
     return Workload(
         section.context, section.batch, section.dtype, weights=section.weights, cache=section.cache
     )

@@ -30,7 +30,14 @@ def expected_jobs(ledger: Ledger) -> list[int]:
 
 
 def seconds_left(ledger: Ledger, workers: int) -> float | None:
-    """Time left, from the mean duration of the jobs so far; None before the first."""
+    """Time left, from the mean duration of the jobs so far; None before the first. Of the finalists, once the
+    search is over; before, nobody knows how long one takes."""
+    if ledger.finalists is not None:
+        done = ledger.measurement_seconds
+        open_ = max(0, ledger.finalists.measurements - len(done))
+        if open_ and not done:
+            return None
+        return open_ * statistics.fmean(done) if open_ else 0.0
     steps, rates = ledger.campaign.budget.rungs, len(ledger.campaign.budget.learning_rates)
     durations: list[list[float]] = [[] for _ in steps]
     for rung, seconds in ledger.job_seconds:
@@ -98,7 +105,7 @@ def _facts(session: "Session") -> tuple[dict[str, str], float]:
     expected, done = sum(expected_jobs(ledger)), len(ledger.job_seconds)
     volume = results.history[-1].hypervolume if results.history else 0.0
     found = counts(results)
-    return {
+    facts = {
         "evaluated": str(found["evaluated"]),
         "failed": str(found["failed"]),
         "rejected": str(found["rejected"]),
@@ -108,7 +115,11 @@ def _facts(session: "Session") -> tuple[dict[str, str], float]:
         "hypervolume": f"{volume:.3f}",
         "elapsed": duration(elapsed),
         "left": "about " + duration(left) if left is not None else "not known yet",
-    }, min(1.0, done / expected)
+    }
+    if (finalists := ledger.finalists) is not None:
+        done, expected = done + len(ledger.measurement_seconds), expected + finalists.measurements
+        facts["finalists"] = f"{len(ledger.measurement_seconds)} of {finalists.measurements} measured"
+    return facts, min(1.0, done / expected)
 
 
 def _table(session: "Session") -> RenderableType:

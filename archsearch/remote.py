@@ -12,7 +12,6 @@ import signal
 import subprocess
 import tempfile
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from hardware_profiles import Device, Workload
 from hardware_profiles.work import weight_and_state_bytes
 
 PERCENTILES = ("p10", "median", "p90")
+LARGEST = 1e30
+"""No seconds and no bytes are more; also below what a float holds."""
 FIELDS = ("arch", "context", "batch", "dtype", "weights", "cache")
 
 
@@ -55,6 +56,12 @@ def measure_on(device: Device, architecture: Architecture, workload: Workload) -
         _check(device, figure, found.get(figure))
     _check_bandwidth(device, architecture, workload, found["decode_latency_s"]["median"])
     return found | {"device": device.name, "context": workload.context, "batch": workload.batch}
+
+
+def check_command(device: Device) -> None:
+    """Raise `InvalidInput` where the device's command cannot be filled in."""
+    for part in device.measure_command:
+        _filled(device, part, dict.fromkeys(FIELDS, ""))
 
 
 def _filled(device: Device, part: str, values: dict[str, Any]) -> str:
@@ -115,7 +122,7 @@ def _last_object(device: Device, said: str) -> dict[str, Any]:
         if lines[first].lstrip().startswith("{"):
             try:
                 found = json.loads("\n".join(lines[first:]))
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):  # also a number of more digits than Python reads
                 continue
             if isinstance(found, dict):
                 return found
@@ -128,7 +135,7 @@ def _check(device: Device, figure: str, found: object) -> None:
     if not isinstance(found, dict) or not set(PERCENTILES) <= found.keys():
         raise RuntimeError(f"device {device.name}: {figure} = {found!r}; {wanted}")
     values = [found[name] for name in PERCENTILES]
-    if not all(type(value) in (int, float) and isfinite(value) and value > 0 for value in values):
+    if not all(type(value) in (int, float) and 0 < value < LARGEST for value in values):
         raise RuntimeError(f"device {device.name}: {figure} = {found!r}; {wanted}, above zero")
     if values != sorted(values):
         raise RuntimeError(f"device {device.name}: {figure} = {found!r}; expected p10 <= median <= p90")

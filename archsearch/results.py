@@ -50,6 +50,20 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """A measured figure, in the objective's unit; None where whoever measured did not say."""
+
+    median: float
+    p10: float
+    p90: float
+    repeat_spread: float | None = None
+    """Between processes, relative to the median; the worse of both latencies."""
+    stable: bool | None = None
+    disturbed: bool | None = None
+    """Whether other programs took much of the machine's time meanwhile."""
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One layout, judged."""
 
@@ -78,6 +92,10 @@ class Candidate:
     """Score of each task at the last rung finished, by `score[TASK]`; higher is better."""
     parameters: dict[str, int]
     """Exact parameters at the scales `proxy` and `target`."""
+    measured: dict[str, Summary] = field(default_factory=dict)
+    """What a finalist was measured to need on the device, by objective."""
+    measured_failures: dict[str, str] = field(default_factory=dict)
+    """Why measuring a finalist failed, by objective."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +155,10 @@ class Results:
     finished: bool
     devices: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Profile of each device priced, as in its file."""
+    finalists: tuple[str, ...] = ()
+    """Ids of the candidates chosen to be measured, best first."""
+    unmeasured: dict[str, str] = field(default_factory=dict)
+    """Why finalists are not measured, by objective."""
 
     def candidate(self, id: str) -> Candidate:
         """The candidate of that id or unambiguous prefix of its fingerprint or name. Raises `KeyError`."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from archsearch.devices import default_cache_dir, resolve_device
 from archsearch.directory import LoadedRun, RunDirectory, load_run
 from archsearch.evaluation import Evaluator
 from archsearch.executors import WorkerSettings, make_executor
+from archsearch.finalists import check_finalists, measure_finalists
 from archsearch.journal import FORMAT, VERSION, Journal
 from archsearch.loop import Loop
 from archsearch.objectives import Pricing
@@ -70,6 +71,7 @@ def run(
     refuse_broken(campaign.blocks(), campaign.proxy.width)
     devices = _devices(campaign, say)
     _price_references(campaign, devices)
+    check_finalists(campaign, devices)
     directory.create(campaign, devices)
     return _session(load_run(directory.path), workers or Workers(), watch)
 
@@ -111,41 +113,49 @@ def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Result
     budget = campaign.budget
     settings = WorkerSettings(threads=budget.threads, platform=budget.platform, timeout_s=budget.timeout_s)
     started = time.time()
-    with (
-        Journal(directory.journal) as journal,
-        make_executor(workers.executor, workers.count, workers.address, settings) as executor,
-    ):
-        event = journal.write(
-            "run",
-            format=FORMAT,
-            version=VERSION,
-            executor=workers.executor,
-            address=workers.address,
-            asked_workers=workers.count,
-            workers=executor.workers,
-            began=started,
-            reference_point=_reference_point(loaded),
-        )
-        ledger.apply(event)
+    with Journal(directory.journal) as journal:
+        with make_executor(workers.executor, workers.count, workers.address, settings) as executor:
+            event = journal.write(
+                "run",
+                format=FORMAT,
+                version=VERSION,
+                executor=workers.executor,
+                address=workers.address,
+                asked_workers=workers.count,
+                workers=executor.workers,
+                began=started,
+                reference_point=_reference_point(loaded),
+            )
+            ledger.apply(event)
 
-        def look() -> None:
-            if watch is not None:
-                watch(session)
+            def look() -> None:
+                if watch is not None:
+                    watch(session)
 
-        cache = default_cache_dir() / "compiled"
-        evaluator = Evaluator(campaign, directory.path, ledger, journal, executor, cache, look)
-        session = Session(loaded, evaluator, executor.workers, started)
-        try:
-            Loop(directory, ledger, journal, loaded.pricing, evaluator).run()
-        except BaseException as error:
-            with contextlib.suppress(OSError):  # a full disk must not hide the cause
-                journal.write("stopped", reason=f"{type(error).__name__}: {error}".removesuffix(": "))
-            raise
+            cache = default_cache_dir() / "compiled"
+            evaluator = Evaluator(campaign, directory.path, ledger, journal, executor, cache, look)
+            session = Session(loaded, evaluator, executor.workers, started)
+            with _stop_noted(journal):
+                Loop(directory, ledger, journal, loaded.pricing, evaluator).run()
+        # The workers are gone: what is measured has the machine to itself.
+        with _stop_noted(journal):
+            measure_finalists(loaded, journal, look)
         ledger.apply(journal.write("finished"))
         look()
     results = loaded.results()
     write_report(results, directory.report)
     return results
+
+
+@contextlib.contextmanager
+def _stop_noted(journal: Journal) -> Iterator[None]:
+    """Write down why a run was left before its end."""
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # a full disk must not hide the cause
+            journal.write("stopped", reason=f"{type(error).__name__}: {error}".removesuffix(": "))
+        raise
 
 
 def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:

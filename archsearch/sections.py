@@ -193,6 +193,15 @@ class SearchSection(Section):
         return self
 
 
+class FinalistsSection(Section):
+    """What is measured for real after the search."""
+
+    count: int = Field(default=0, ge=0, le=100, description="candidates, the front first; 0: none")
+    processes: int = Field(
+        default=3, ge=1, le=100, description="fresh processes of a measurement on this machine"
+    )
+
+
 class BudgetSection(Section):
     """How each candidate is trained."""
 

@@ -59,6 +59,10 @@ def status(found: dict[str, Any], console: Console) -> None:
     table.add_row("hypervolume", f"{found['hypervolume']:.4f}")
     table.add_row("wall time", duration(found["seconds"]))
     table.add_row("worker time", shares)
+    if (measured := found["measured"])["in_all"]:
+        table.add_row(
+            "finalists measured", f"{measured['done']} of {measured['in_all']}, {measured['failed']} failed"
+        )
     made, redrawn = found["offspring"], found["offspring"]["redrawn"]
     table.add_row("offspring", f"{made['made']}, {made['invalid_share']:.0%} invalid before repair")
     if redrawn:

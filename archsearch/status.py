@@ -14,7 +14,8 @@ def status(path: Path | str) -> dict[str, Any]:
     `evaluated` counts candidates, references included; `cached` counts trials taken from the record;
     `worker_time` gives each phase's share of the workers' time, `worker_seconds` the seconds. `in_flight`
     counts candidates admitted and not yet judged. `offspring` counts the children that variation made, those
-    that were invalid before repair, those left out, and the genes redrawn by cause. Raises `InvalidInput`
+    that were invalid before repair, those left out, and the genes redrawn by cause.
+    `measured` counts measurements of finalists (one for each on each device). Raises `InvalidInput`
     where `path` is no run.
     """
     loaded = load_run(path)
@@ -39,6 +40,11 @@ def status(path: Path | str) -> dict[str, Any]:
         "offspring": {
             **asdict(results.offspring),
             "invalid_share": round(results.offspring.invalid_share, 4),
+        },
+        "measured": {
+            "done": len(loaded.ledger.measurement_seconds),
+            "failed": loaded.ledger.measurements_failed,
+            "in_all": loaded.ledger.finalists.measurements if loaded.ledger.finalists else 0,
         },
         "damaged_journal_lines": [str(damage) for damage in loaded.damages],
     }

@@ -152,6 +152,8 @@ def candidate(record: CandidateRecord, ledger: Ledger, objectives: tuple[Objecti
         intervals={name: (cost["low"], cost["high"]) for name, cost in record.costs.items()},
         signals={f"score[{task}]": score for task, score in signals.items()},
         parameters=record.parameters,
+        measured=dict(ledger.measured.get(record.fingerprint, {})),
+        measured_failures=dict(ledger.measured_failures.get(record.fingerprint, {})),
     )
 
 
@@ -227,4 +229,6 @@ def results(
         seconds=ledger.wall_seconds(),
         finished=ledger.finished,
         devices=devices,
+        finalists=tuple(f[:8] for f in ledger.finalists.candidates) if ledger.finalists else (),
+        unmeasured=ledger.finalists.unmeasured if ledger.finalists else {},
     )

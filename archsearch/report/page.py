@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from archsearch.report import facts, units
+from archsearch.report import facts, measured, units
 from archsearch.report.axes import with_unit
 from archsearch.report.front import Picture
 from archsearch.report.palette import COLOURS, KINDS
@@ -75,6 +75,9 @@ def render(results: Results, pictures: list[Picture], files: list[str]) -> str:
         columns=columns(shown, results),
         strips={c.id: cells(c) for c in shown},
         commands={c.id: export_command(results.name, c.id) for c in winners},
+        finalists=measured.rows(results),
+        finalists_lead=measured.lead(results),
+        unmeasured=measured.unmeasured(results),
         failures=facts.failure_groups(results),
         tasks=tasks(results),
         devices={name: device_rows(profile) for name, profile in results.devices.items()},
@@ -104,9 +107,6 @@ def lead(results: Results) -> str:
     return f"Of {evaluated} layouts evaluated, {count} not dominated on {_listed(names)}.{tail}"
 
 
-def headline(results: Results) -> list[tuple[str, str, str]]:
-    """Number, what it counts, and a remark."""
-    status = [c.status for c in results.candidates]
 def margins(results: Results) -> str:
     """How far apart candidates are told apart, in a sentence; empty where any difference counts."""
     apart = [
@@ -122,6 +122,9 @@ def margins(results: Results) -> str:
     )
 
 
+def headline(results: Results) -> list[tuple[str, str, str]]:
+    """Number, what it counts, and a remark."""
+    status = [c.status for c in results.candidates]
     reached = [
         f"{sum(c.rung >= rung for c in results.candidates)} at {steps} steps"
         for rung, steps in enumerate(results.rungs)

@@ -30,10 +30,13 @@ def front_rows(results: Results) -> list[list[Value]]:
     signals = facts.signal_names(results)
     header: list[Value] = ["id", "fingerprint", "name", "pattern"]
     header += [*(o.name for o in results.objectives), *signals, *(f"parameters[{s}]" for s in _SCALES)]
+    measured = _measured_names(results)
+    header += _measured_header(measured)
     rows: list[list[Value]] = [header]
     for candidate in facts.winners(results):
         row: list[Value] = [candidate.id, candidate.fingerprint, candidate.name, candidate.pattern]
-        rows.append([*row, *_values(candidate, results), *_signals(candidate, signals), *_sizes(candidate)])
+        row += [*_values(candidate, results), *_signals(candidate, signals), *_sizes(candidate)]
+        rows.append([*row, *_measured(candidate, measured)])
     return rows
 
 
@@ -44,14 +47,15 @@ def candidate_rows(results: Results) -> list[list[Value]]:
     header: list[Value] = ["id", "fingerprint", "name", "origin", "generation", "status", "cause", "rung"]
     header += ["on_front", "genome", "pattern", *(o.name for o in results.objectives)]
     header += [f"{name}.{end}" for name in priced for end in ("low", "high")]
-    header += [*signals, *(f"parameters[{scale}]" for scale in _SCALES)]
+    measured = _measured_names(results)
+    header += [*signals, *(f"parameters[{scale}]" for scale in _SCALES), *_measured_header(measured)]
     rows: list[list[Value]] = [header]
     for c in results.candidates:
         row: list[Value] = [c.id, c.fingerprint, c.name, c.origin, c.generation, c.status, c.cause, c.rung]
         row += [c.id in results.front, c.genome, c.pattern, *_values(c, results)]
         for name in priced:
             row += c.intervals.get(name, (None, None))
-        rows.append([*row, *_signals(c, signals), *_sizes(c)])
+        rows.append([*row, *_signals(c, signals), *_sizes(c), *_measured(c, measured)])
     return rows
 
 
@@ -84,6 +88,23 @@ def _signals(candidate: Candidate, names: Sequence[str]) -> list[Value]:
 
 def _sizes(candidate: Candidate) -> list[Value]:
     return [candidate.parameters.get(scale) for scale in _SCALES]
+
+
+def _measured_names(results: Results) -> list[str]:
+    """Objectives that some candidate was measured on."""
+    return [o.name for o in results.objectives if any(o.name in c.measured for c in results.candidates)]
+
+
+def _measured_header(names: Sequence[str]) -> list[Value]:
+    return [f"measured_{name}{end}" for name in names for end in ("", ".p10", ".p90")]
+
+
+def _measured(candidate: Candidate, names: Sequence[str]) -> list[Value]:
+    found: list[Value] = []
+    for name in names:
+        summary = candidate.measured.get(name)
+        found += (summary.median, summary.p10, summary.p90) if summary else (None, None, None)
+    return found
 
 
 def _seconds(trial: Trial) -> dict[str, float]:

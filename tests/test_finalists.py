@@ -1,0 +1,433 @@
+"""Finalists: the best candidates measured by real commands and processes; killed, resumed, refused, shown."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import campaigns
+import pytest
+import report_cases
+from test_report import Page
+
+from archsearch.campaign import Campaign, load_campaign
+from archsearch.directory import load_run
+from archsearch.finalists import places
+from archsearch.journal import Event, read_journal
+from archsearch.ledger import Finalists, Ledger
+from archsearch.objectives import Pricing
+from archsearch.progress import seconds_left
+from archsearch.report import measured, write_report
+from archsearch.results import Summary
+from archsearch.run import Workers, resume, run
+from archsearch.status import status
+from archsearch.summary import ranked
+from genomes import InvalidInput
+from hardware_profiles import Device, Provenance, Workload, device, read_device, this_machine
+
+GOLDEN = Path(__file__).parent / "golden"
+PATIENCE_S = 150.0
+ONE = Workers("local", None, 1)
+ANSWERS = """
+import json, pathlib, sys, time
+with (pathlib.Path(__file__).parent / "calls.txt").open("a") as calls:
+    calls.write(" ".join(sys.argv[2:]) + chr(10))
+time.sleep(0.3)
+blocks = len(json.loads(pathlib.Path(sys.argv[1]).read_text())["blocks"])
+figure = {"p10": 0.9 * blocks, "median": 1.0 * blocks, "p90": 1.5 * blocks}
+names = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
+found = {name: figure for name in names} | {"repeat_spread": 0.07, "stable": False, "disturbed": "no"}
+print(json.dumps(found))
+"""
+LIES = "print('{{\"prefill_latency_s\": 1}}')"
+
+
+def board(folder: Path, name: str, *command: str) -> str:
+    """The path of a device file with a command."""
+    made = read_device(device("raspberry-pi-5").to_dict() | {"name": name, "measure_command": command}, name)
+    path = folder / f"{name}.yaml"
+    path.write_text(made.to_yaml(), encoding="utf-8")
+    return str(path)
+
+
+def small(folder: Path) -> dict[str, Any]:
+    """The tiny campaign made smaller, priced on a board that answers, one that lies, and one out of reach."""
+    script = folder / "measure.py"
+    script.write_text(ANSWERS, encoding="utf-8")
+    fields = [f"{{{name}}}" for name in ("arch", "context", "batch", "dtype", "weights", "cache")]
+    answers = board(folder, "answers", sys.executable, str(script), *fields)
+    lies = board(folder, "lies", sys.executable, "-c", LIES)
+    stored = {"context": 64, "weights": "int8", "cache": "int8"}
+    data = campaigns.tiny("unused")
+    data |= {"tasks": data["tasks"][1:], "references": ["transformer++"], "finalists": {"count": 2}}
+    data["target"] |= {"blocks": 3}
+    data["search"] |= {"generations": 1}
+    data["budget"] |= {"rungs": [5]}
+    data["objectives"] = [
+        {"metric": "quality"},
+        {"metric": "decode_latency_s", "device": answers, **stored},
+        {"metric": "prefill_latency_s", "device": lies},
+        {"metric": "peak_memory_bytes", "device": answers, **stored},
+        {"metric": "peak_memory_bytes", "device": "raspberry-pi-5"},
+    ]
+    return data
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARCHSEARCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("boards")
+
+
+@pytest.fixture(scope="module")
+def campaign(folder) -> Campaign:
+    return campaigns.load(folder, small(folder))
+
+
+@pytest.fixture(scope="module")
+def base(campaign, tmp_path_factory) -> Path:
+    """A whole run; nobody writes into it."""
+    path = tmp_path_factory.mktemp("base") / "run"
+    run(campaign, path, ONE)
+    return path
+
+
+@pytest.fixture
+def copy(base, tmp_path) -> Path:
+    return Path(shutil.copytree(base, tmp_path / "copy"))
+
+
+def identity(event: Event) -> tuple[object, ...]:
+    return tuple(
+        event[key] for key in ("candidate", "device", "context", "batch", "dtype", "weights", "cache")
+    )
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# A whole run.
+
+
+def test_the_best_are_measured_once_on_each_device(base, folder):
+    loaded = load_run(base)
+    order = [record.fingerprint for record in ranked(loaded.ledger, loaded.pricing.objectives)]
+    assert [f[:8] for f in order[: len(loaded.results().front)]] == list(loaded.results().front)
+    (chosen,) = campaigns.events(base, "finalists")
+    assert chosen["candidates"] == order[:2]
+    assert chosen["measurements"] == 4
+    events = campaigns.events(base, "measured")
+    assert [event["candidate"] for event in events] == [order[0], order[0], order[1], order[1]]
+    assert len({identity(event) for event in events}) == 4
+    decode, prefill, peak, _ = (o.name for o in loaded.pricing.objectives[1:])
+    assert [event["objectives"] for event in events] == 2 * [[decode, peak], [prefill]]
+    assert {event["way"] for event in events} == {"command"}
+    assert set((folder / "calls.txt").read_text("utf-8").splitlines()) == {"64 1 float32 int8 int8"}
+    assert events[-1]["at"] <= campaigns.events(base, "finished")[0]["at"]
+    assert status(base)["measured"] == {"done": 4, "failed": 2, "in_all": 4}
+    assert status(base)["finished"]
+
+
+def test_what_was_measured_and_what_failed_belongs_to_the_candidate(base):
+    results = load_run(base).results()
+    decode, prefill, peak, pi = (o.name for o in results.objectives[1:])
+    for identifier in results.finalists:
+        candidate = results.candidate(identifier)
+        # what is no truth value is left out
+        told = Summary(3.0, 2.7, 4.5, repeat_spread=0.07, stable=False, disturbed=None)
+        assert candidate.measured == {decode: told, peak: told}
+        assert candidate.measured_failures.keys() == {prefill}
+        assert "prefill_latency_s = 1; expected" in candidate.measured_failures[prefill]
+        kept = json.loads((base / "candidates" / candidate.fingerprint / "result.json").read_text("utf-8"))
+        assert kept["measured"][decode]["median"] == 3.0
+        assert kept["objectives"] == candidate.objectives, "what is predicted stays"
+    others = [c for c in results.candidates if c.id not in results.finalists]
+    assert others
+    assert not any(c.measured or c.measured_failures for c in others)
+    assert results.unmeasured == {pi: "raspberry-pi-5 is not this machine, and no measure_command is given"}
+
+
+def test_measuring_is_no_time_of_the_workers(base):
+    ledger = load_run(base).ledger
+    assert ledger.wall_seconds() - ledger.worker_seconds() >= sum(ledger.measurement_seconds) - 0.05
+    assert sum(ledger.measurement_seconds) > 0.6
+
+
+def test_what_was_measured_has_its_own_columns(base):
+    results = load_run(base).results()
+    for name in ("front.csv", "candidates.csv"):
+        table = {row["id"]: row for row in rows(base / "report" / name)}
+        added = [column for column in next(iter(table.values())) if column.startswith("measured_")]
+        asked = [results.objectives[index].name for index in (1, 3)]
+        assert added == [f"measured_{name}{end}" for name in asked for end in ("", ".p10", ".p90")]
+        for identifier, row in table.items():
+            expected = ["3.0", "2.7", "4.5"] * 2 if identifier in results.finalists else [""] * 6
+            assert [row[column] for column in added] == expected
+
+
+def test_the_page_compares_predicted_with_measured(base):
+    results = load_run(base).results()
+    page = Page(base / "report" / "index.html")
+    assert "Finalists, measured again" in page.text
+    assert "In the median predictions were off by 100 % in decode latency on" in page.text
+    assert "0 of 4 measured figures lie in the predicted interval" in page.text
+    assert "not stable (processes 7.0 % apart)" in page.text
+    assert "failed: device lies: prefill_latency_s = 1; expected" in page.text
+    assert "Not measured: peak memory on raspberry-pi-5 at 1024 tokens; raspberry-pi-5 is not" in page.text
+    assert len(measured.rows(results)) == 6
+
+
+# Killed and resumed.
+
+
+def once_each(path: Path, base: Path) -> None:
+    found = campaigns.events(path, "measured")
+    assert [identity(event) for event in found] == [identity(e) for e in campaigns.events(base, "measured")]
+    assert len(campaigns.events(path, "finalists")) == 1
+
+
+def test_a_run_killed_between_two_measurements_measures_the_rest(base, folder, tmp_path):
+    out = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "archsearch.cli",
+        "run",
+        str(folder / "campaign.yaml"),
+        "--out",
+        str(out),
+    ]
+    killed_after_one(command, out)
+    before = campaigns.events(out, "measured")
+    assert 0 < len(before) < 4
+    assert not status(out)["finished"]
+    calls = (folder / "calls.txt").read_text("utf-8").count("\n")
+    results = resume(out, ONE)
+    assert results.finished
+    once_each(out, base)
+    assert campaigns.events(out, "measured")[: len(before)] == before
+    called = (folder / "calls.txt").read_text("utf-8").count("\n") - calls
+    left = [e for e in campaigns.events(out, "measured")[len(before) :] if e["failure"] is None]
+    assert called == len(left)
+    assert campaigns.outcome(out) == campaigns.outcome(base)
+    assert [c.measured for c in results.candidates] == [
+        c.measured for c in load_run(base).results().candidates
+    ]
+
+
+def killed_after_one(command: list[str], out: Path) -> None:
+    """Start a run without Ray and kill it when its journal holds a measurement."""
+    process = subprocess.Popen(
+        [*command, "--executor", "local", "--workers", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    journal, give_up = out / "journal.jsonl", time.monotonic() + PATIENCE_S
+    while not journal.exists() or b'"event":"measured"' not in journal.read_bytes():
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_lost_measurement_is_made_again_and_no_other(base, copy, folder):
+    journal = copy / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    numbers = [i for i, line in enumerate(lines) if b'"event":"measured"' in line]
+    lines[numbers[0]] = b'{"event":"meas\n'
+    journal.write_bytes(b"".join(lines[:-1]))  # nor has it finished
+    calls = (folder / "calls.txt").read_text("utf-8").count("\n")
+    resume(copy, ONE, say=lambda _: None)
+    assert (folder / "calls.txt").read_text("utf-8").count("\n") == calls + 1
+    found = [identity(event) for event in campaigns.events(copy, "measured")]
+    assert sorted(found) == sorted(identity(event) for event in campaigns.events(base, "measured"))
+    assert campaigns.outcome(copy) == campaigns.outcome(base)
+
+
+@pytest.mark.slow
+def test_this_machine_measures_what_it_priced(folder, tmp_path):
+    data = small(folder)
+    asked = {"device": "this-machine", "context": 32}
+    data["objectives"] = [{"metric": "quality"}] + [
+        {"metric": metric, **asked}
+        for metric in ("decode_latency_s", "prefill_latency_s", "peak_memory_bytes")
+    ]
+    data["finalists"]["processes"] = 1
+    data["target"] |= {"width": 256, "head_dim": 64, "vocab_size": 4096}
+    file, out = campaigns.write(tmp_path / "here.yaml", data), tmp_path / "run"
+    killed_after_one([sys.executable, "-m", "archsearch.cli", "run", str(file), "--out", str(out)], out)
+    before = campaigns.events(out, "measured")
+    assert len(before) == 1
+    results = resume(out, ONE)
+    events = campaigns.events(out, "measured")
+    assert events[0] == before[0]
+    assert [(event["way"], event["failure"]) for event in events] == [("here", None)] * 2
+    for event in events:
+        assert (
+            event["figures"]["decode_latency_s"]["median"] < event["figures"]["prefill_latency_s"]["median"]
+        )
+        assert isinstance(event["stable"], bool)
+    for identifier in results.finalists:
+        candidate = results.candidate(identifier)
+        assert candidate.measured.keys() == {o.name for o in results.objectives[1:]}
+        for o in results.objectives[1:3]:
+            assert 0.1 < candidate.objectives[o.name] / candidate.measured[o.name].median < 10
+
+
+# What can be measured, and what is refused before the run.
+
+
+def on(folder: Path, *sections: dict[str, Any], count: object = 1) -> Campaign:
+    data = small(folder) | {"finalists": {"count": count}}
+    data["objectives"] = [{"metric": "quality"}, *sections]
+    return campaigns.load(folder, data)
+
+
+def laptop(**changes: Any) -> Device:
+    """A measured profile of this machine."""
+    machine = this_machine()
+    here = {"processor": machine.processor, "threads": machine.cores, "date": date.today()}
+    provenance = Provenance(**({"runtime": "jax-cpu", "runtime_version": "0.10"} | here | changes))
+    return device("raspberry-pi-5").model_copy(update={"calibration": "measured", "provenance": provenance})
+
+
+def places_of(campaign: Campaign, found: Device) -> list[tuple[object, str]]:
+    return [(p.way, p.why_not) for p in places(Pricing.of(campaign, {"laptop": found}))]
+
+
+def test_a_device_is_this_machine_where_its_profile_says_so(tmp_path):
+    campaign = on(tmp_path, {"metric": "decode_latency_s", "device": "laptop"})
+    assert places_of(campaign, laptop()) == [("here", "")]
+    for change, said in (
+        ({"processor": "Z80"}, "laptop was measured on Z80 with"),
+        ({"threads": 999}, "with 999 threads, and this machine is"),
+        ({"runtime": "iree-cpu"}, "laptop was measured with iree-cpu, not jax-cpu"),
+    ):
+        ((way, why_not),) = places_of(campaign, laptop(**change))
+        assert way is None
+        assert said in why_not
+        assert why_not.endswith("and no measure_command is given")
+        beside = laptop(**change).model_copy(update={"measure_command": ("measure", "{arch}")})
+        assert places_of(campaign, beside) == [("command", "")]
+
+
+def test_types_that_jax_cannot_measure_are_said(tmp_path):
+    one = {"metric": "decode_latency_s", "device": "laptop"}
+    campaign = on(
+        tmp_path, one, one | {"weights": "int4"}, one | {"cache": "int8"}, one | {"weights": "float32"}
+    )
+    found = places(Pricing.of(campaign, {"laptop": laptop()}))
+    assert [place.way for place in found] == ["here", "here", None]
+    assert "cache = 'int8'; with dtype = 'float32', jax measures weights in it" in found[2].why_not
+    # float32 weights are those of float32: one measurement answers both
+    assert [len(place.objectives) for place in found] == [2, 1, 1]
+    assert found[1].workload == Workload(weights="int4")
+
+
+@pytest.mark.parametrize(
+    ("count", "sections", "said"),
+    [
+        (-1, [], ["finalists.count = -1", "greater than or equal to 0"]),
+        (101, [], ["finalists.count = 101", "less than or equal to 100"]),
+        (
+            1,
+            [{"metric": "decode_latency_s", "device": "raspberry-pi-5"}],
+            ["finalists.count = 1", "raspberry-pi-5 is not this machine", "measure_command", "this-machine"],
+        ),
+        (3, [{"metric": "parameters"}], ["finalists.count = 3", "no objective is one of prefill_latency_s"]),
+        (1, [{"metric": "decode_latency_s", "device": "{odd}"}], ["measure_command", "'{where}'", "{arch}"]),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_the_run(tmp_path, count, sections, said):
+    odd = board(tmp_path, "odd", "measure", "{where}")
+    sections = [
+        {key: odd if value == "{odd}" else value for key, value in section.items()} for section in sections
+    ]
+    with pytest.raises(InvalidInput) as caught:
+        run(on(tmp_path, *sections, count=count), tmp_path / "run", ONE)
+    assert [words for words in said if words not in str(caught.value)] == [], str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+# The record, and what is made of it.
+
+
+def test_a_journal_with_measurements_reads():
+    ledger = Ledger(load_campaign(GOLDEN / "campaign-v1-finalists.yaml"))
+    events, damages = read_journal(GOLDEN / "journal-v1-finalists.jsonl")
+    assert not damages
+    for event in events:
+        ledger.apply(event)
+    assert ledger.finished
+    assert ledger.finalists is not None
+    assert ledger.finalists.measurements == len(ledger.measurement_seconds) == 4
+    best, second = ledger.finalists.candidates
+    decode = "decode_latency_s[answers.yaml,64,1,float32,weights=int8,cache=int8]"
+    assert ledger.measured[best][decode] == Summary(3.0, 2.7, 4.5, 0.07, False, None)
+    assert ledger.measured_failures[second].keys() == {"prefill_latency_s[lies.yaml,1024,1,float32]"}
+    assert ledger.measurements_failed == 2
+    assert list(ledger.finalists.unmeasured) == ["peak_memory_bytes[raspberry-pi-5,1024,1,float32]"]
+
+
+def test_the_time_left_is_that_of_the_measurements_left(campaign):
+    ledger = Ledger(campaign)
+    ledger.job_seconds.append((0, 2.0))
+    assert seconds_left(ledger, 1) == pytest.approx(3 * 2.0)
+    ledger.finalists = Finalists(("a", "b"), 4, {})
+    assert seconds_left(ledger, 2) is None
+    ledger.measurement_seconds += [3.0, 5.0]
+    assert seconds_left(ledger, 2) == pytest.approx(2 * 4.0)
+    ledger.finalists = Finalists((), 0, {})
+    assert seconds_left(Ledger(campaign, finalists=ledger.finalists), 2) == 0.0
+
+
+def test_the_errors_of_predictions_in_words(tmp_path):
+    results = report_cases.build()
+    latency, memory = results.objectives[1:]
+    first, second, third = (results.candidate(i) for i in results.front[:3])
+
+    def times(candidate, factor):
+        value = factor * candidate.objectives[latency.name]
+        return {latency.name: Summary(value, 0.9 * value, 1.1 * value, 0.03, True, True)}
+
+    chosen = [
+        replace(first, measured=times(first, 1.25)),
+        replace(second, measured=times(second, 0.98)),
+        replace(third, measured_failures={latency.name: "<b>killed</b>"}),
+    ]
+    others = [c for c in results.candidates if c.id not in {c.id for c in chosen}]
+    told = replace(
+        results,
+        candidates=(*chosen, *others),
+        finalists=tuple(c.id for c in chosen),
+        unmeasured={memory.name: "no command"},
+    )
+    assert [row.error for row in measured.rows(told)] == ["\u221220.0 %", "+2.0 %", "\u2013"]
+    assert measured.lead(told).startswith(
+        "In the median predictions were off by 11 % in decode latency on this"
+    )
+    assert "(at most 20 %). 1 of 2 measured figures lie in" in measured.lead(told)
+    page = write_report(told, tmp_path / "report")
+    assert "<b>killed" not in page.read_text("utf-8")
+    assert "failed: <b>killed</b>" in Page(page).text
+    assert "other programs ran meanwhile" in Page(page).text
+    assert "Finalists" not in Page(write_report(results, tmp_path / "plain")).text
