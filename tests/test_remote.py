@@ -58,6 +58,9 @@ def test_the_command_is_given_the_architecture_and_the_workload(tmp_path: Path) 
         (json.dumps(TRUTH | {"decode_latency_s": FIGURE | {"p10": 0}}), "above zero"),
         (json.dumps(TRUTH | {"decode_latency_s": FIGURE | {"p90": float("nan")}}), "above zero"),
         (json.dumps(TRUTH | {"decode_latency_s": FIGURE | {"p90": True}}), "above zero"),
+        (json.dumps(TRUTH | {"decode_latency_s": FIGURE | {"p90": 10**400}}), "above zero"),
+        ('{"prefill_latency_s": ' + 5000 * "9" + "}", "printed no JSON object"),
+        (5000 * '{"a": ' + 5000 * "}", "printed no JSON object"),
         (json.dumps(TRUTH | {"peak_memory_bytes": FIGURE | {"p90": 0.95}}), "p10 <= median <= p90"),
         (
             json.dumps(TRUTH | {"decode_latency_s": {"p10": 1e-5, "median": 1e-5, "p90": 1e-5}}),

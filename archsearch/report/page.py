@@ -118,7 +118,8 @@ def margins(results: Results) -> str:
         return ""
     return (
         "Predictions err, by what whole models measured on the device have shown: two candidates are told "
-        f"apart only from {_listed(list(dict.fromkeys(apart)))} on; below that neither counts as better."
+        f"apart only where they differ by at least {_listed(list(dict.fromkeys(apart)))}; closer ones count "
+        "as neither better nor worse."
     )
 
 
