@@ -42,9 +42,9 @@ $(TEST_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group test --group lint
 	@touch $@
 
-# The published models that ours are compared with: PyTorch and transformers, for these tests only.
+# For these tests only: PyTorch and transformers, whose models ours are compared with; llama.cpp.
 $(ALL_STAMP): $(TEST_STAMP)
-	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group published
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group published --group llama-cpp
 	@touch $@
 
 clean:

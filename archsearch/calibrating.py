@@ -1,15 +1,17 @@
 """`archsearch calibrate`: a profile of this machine from measured blocks.
 
 Blocks of every operator are measured over a grid of widths and contexts, each operator in fresh processes
-(`proxies.calibrating`; this module stays free of jax), and fitted (`hardware_profiles.families`). Rows are
-kept beside the profile as they come, so that an interrupted calibration goes on where it stopped.
+(`archsearch.runtimes` says by which program; this module stays free of jax), and fitted
+(`hardware_profiles.families`). Rows are kept beside the profile as they come, so that an interrupted
+calibration goes on where it stopped.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -18,37 +20,15 @@ from typing import Any
 
 from archsearch.devices import measure_device, write_whole
 from archsearch.fresh_process import environment
-from archsearch.measuring import STORED_WEIGHTS, measure_once
+from archsearch.llama_cpp import profile as llama_cpp_profile
+from archsearch.measuring import measure_once
+from archsearch.runtimes import JAX, Runtime, find_runtime, read_types
 from genomes import InvalidInput, Scale, parse_layout
-from hardware_profiles import DTYPES, Device, Workload, predict
+from hardware_profiles import Device, Workload, predict
 from hardware_profiles.drift import drifts
 from hardware_profiles.families import HEAD, PHASES, Case, Measured, fit_families
 
-LAYOUTS: tuple[str, ...] = (
-    "attention(kv=1/4)",
-    "attention",
-    "attention(kv=1/4,window=256)",
-    "mla",
-    "attention-attention",
-    "linear_attention",
-    "gated_linear_attention",
-    "gated_deltanet",
-    "kda",
-    "mamba2",
-    "rg_lru",
-    "s4d",
-    "s5",
-    "s6",
-    "short_conv",
-    "hyena",
-    "hyena_x",
-    "hyena_y",
-    "swiglu",
-    "geglu",
-    "mlp",
-    "moe",
-)
-"""Blocks that are measured, as layouts write them; those of an operator are fitted together."""
+LAYOUTS = JAX.layouts
 HEAD_DIM = 64
 SMALL_VOCABULARY = 256
 """Of the stacks, so that blocks are what takes the time."""
@@ -74,8 +54,9 @@ class Grid:
     growing: tuple[int, ...]
     """For those whose state grows with the context."""
     batches: tuple[int, ...] = (1,)
-    types: tuple[str, ...] = ("float32",)
-    """Of the arithmetic, and after a slash what weights are stored in where that is another."""
+    types: tuple[str, ...] | None = ("float32",)
+    """Of the arithmetic, and after slashes those that weights and states are stored in where they are others;
+    None for the runtime's own."""
 
 
 GRIDS = {
@@ -85,7 +66,7 @@ GRIDS = {
         contexts=(256, 1024),
         growing=(256, 1024, 4096, 16384, 32768),
         batches=(1, 4, 16),
-        types=("float32", "bfloat16", "float32/int8", "float32/int4"),
+        types=None,
     ),
 }
 
@@ -94,19 +75,20 @@ def calibrate(
     name: str,
     out: Path,
     grid: str | Grid = "quick",
-    layouts: Sequence[str] = LAYOUTS,
+    layouts: Sequence[str] | None = None,
     progress: Progress | None = None,
     types: Sequence[str] | None = None,
+    runtime: str = JAX.name,
 ) -> Device:
-    """Measure this machine, fit a profile, write it to `out`, and give it back.
+    """Measure this machine with a runtime, fit a profile, write it to `out`, and give it back.
 
-    `types` take the place of the grid's.
+    `types` take the place of the grid's, `layouts` that of the runtime's.
 
     Rows go to `out` with `.rows.jsonl` in place of its suffix, one a line; those that lie there already are
     not measured again.
 
-    Raises `InvalidInput` where `out` exists, the grid is unknown or the rows are not those of this program,
-    `RuntimeError` where measuring fails.
+    Raises `InvalidInput` where `out` exists, the grid is unknown or the rows are not those of this program
+    and of this very runtime, `RuntimeError` where measuring fails.
     """
     if out.exists():
         raise InvalidInput(f"{out} exists; give another file, or remove it")
@@ -116,10 +98,14 @@ def calibrate(
         grid = GRIDS[grid]
     if types is not None:
         grid = replace(grid, types=tuple(types))
-    wanted = list(cases(grid, layouts))
+    chosen = find_runtime(runtime)
+    wanted = list(cases(grid, layouts or chosen.layouts, chosen))
     kept = out.with_suffix(".rows.jsonl")
     done = _read(kept)
-    device = measure_device(name)
+    _same_origin(kept, done.values(), chosen)
+    chosen.require()
+    probed = measure_device(name) if chosen is JAX else None
+    load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     groups: dict[str, list[Case]] = {}
     for case in wanted:
         if _key(case) not in done:
@@ -128,37 +114,41 @@ def calibrate(
     finished = len(wanted) - sum(map(len, groups.values()))
     with kept.open("a", encoding="utf-8") as file:
         for operator, group in groups.items():
-            for answer in _in_fresh_process(group):
+            for answer in _in_fresh_process(chosen, group):
                 if progress is not None:
                     progress(finished, len(wanted), operator)
+                _same_origin(kept, [*done.values(), answer], chosen)
                 file.write(json.dumps(answer) + "\n")
                 file.flush()
                 done[_key(Case.model_validate(answer["case"]))] = answer
                 finished += 1
     keys = {_key(case) for case in wanted}
-    profile = _profile(device, [answer for key, answer in done.items() if key in keys])
-    profile = profile.model_copy(update={"process_bytes": _process_bytes(profile, grid)})
+    measured = [answer for key, answer in done.items() if key in keys]
+    profile = _profile(name, probed, measured, load_average)
+    profile = profile.model_copy(update={"process_bytes": _process_bytes(profile, grid, chosen)})
     write_whole(out, profile.to_yaml())
     return profile
 
 
-def _process_bytes(profile: Device, grid: Grid) -> float:
+def _process_bytes(profile: Device, grid: Grid, runtime: Runtime) -> float:
     """By how much a small model's peak memory is above its prediction."""
     scale = Scale(width=min(grid.widths), head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=4)
-    architecture = parse_layout("short_conv swiglu(2)").at(scale)
-    workload = Workload(context=max(grid.contexts))
-    found = measure_once(architecture, workload)["peak_memory_bytes"]
+    architecture = parse_layout(runtime.small).at(scale)
+    dtype, weights, cache = read_types((grid.types or runtime.most_types)[0], runtime)
+    workload = Workload(context=max(grid.contexts), dtype=dtype, weights=weights, cache=cache)
+    found = measure_once(architecture, workload, runtime)["peak_memory_bytes"]
     return max(0.0, float(found - predict(architecture, profile, workload).peak_memory_bytes.value))
 
 
-def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
+def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterator[Case]:
     """Every stack of a grid; the empty ones first, then operator after operator.
 
-    Raises `InvalidInput` for types that jax does not run.
+    Raises `InvalidInput` for types that the runtime does not run.
     """
-    types = [read_types(text) for text in grid.types]
-    for (dtype, weights), width, context, vocabulary, batch in product(
-        types, grid.widths, grid.contexts[-1:], VOCABULARIES, grid.batches
+    types = [read_types(text, runtime) for text in grid.types or runtime.most_types]
+    batches = grid.batches if runtime is JAX else (1,)
+    for (dtype, weights, cache), width, context, vocabulary, batch in product(
+        types, grid.widths, grid.contexts[-1:], VOCABULARIES, batches
     ):
         yield Case(
             operator=HEAD,
@@ -170,13 +160,14 @@ def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
             batch=batch,
             dtype=dtype,
             weights=weights,
+            cache=cache,
         )
-    for text, (dtype, weights), width in product(layouts, types, grid.widths):
+    for text, (dtype, weights, cache), width in product(layouts, types, grid.widths):
         scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=SMALL_VOCABULARY)
         block = parse_layout(text).blocks[0].at(scale)
         grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
         copies = -(-STACK_PARAMETERS // block.parameters(width))
-        for context, batch in product(grid.growing if grows else grid.contexts, grid.batches):
+        for context, batch in product(grid.growing if grows else grid.contexts, batches):
             if context * batch > MOST_TOKENS:
                 continue
             yield Case(
@@ -189,36 +180,54 @@ def cases(grid: Grid, layouts: Sequence[str]) -> Iterator[Case]:
                 batch=batch,
                 dtype=dtype,
                 weights=weights,
+                cache=cache,
             )
 
 
-def read_types(text: str) -> tuple[str, str | None]:
-    """Types of arithmetic and weights, the second None where they are the same; `float32/int8`."""
-    dtype, slash, weights = text.partition("/")
-    if dtype not in DTYPES or (slash and weights not in STORED_WEIGHTS):
-        raise InvalidInput(
-            f"types = {text!r}; legal: {', '.join(DTYPES)}, and after a slash {' or '.join(STORED_WEIGHTS)}"
-        )
-    return dtype, weights or None
-
-
-def _profile(device: Device, answers: list[dict[str, Any]]) -> Device:
-    """Fit what was measured, in the order of time; cases that failed are counted."""
+def _profile(
+    name: str, probed: Device | None, answers: list[dict[str, Any]], load_average: float | None
+) -> Device:
+    """Fit what was measured, in the order of time; cases that failed are counted. `probed` is what jax found
+    of the machine."""
     found = [answer for answer in answers if "error" not in answer]
+    if not found:
+        raise RuntimeError(f"no case could be measured: {answers[0]['error']}")
     usual = {phase: median(answer["yardstick"][phase] for answer in found) for phase in PHASES}
     rows = [
-        Measured.model_validate({k: v for k, v in answer.items() if k != "yardstick"} | {"drift": drift})
+        Measured.model_validate(
+            {key: value for key, value in answer.items() if key not in ("yardstick", "origin")}
+            | {"drift": drift}
+        )
         for answer, drift in zip(found, drifts([a["yardstick"] for a in found], usual), strict=True)
     ]
-    return device.model_copy(
+    if probed is None:
+        profile = llama_cpp_profile.device(name, rows, found[0]["origin"], load_average)
+    else:
+        profile = probed.model_copy(update={"calibration": "calibrated", "families": fit_families(rows)})
+    return profile.model_copy(
         update={
-            "calibration": "calibrated",
-            "families": fit_families(rows),
             "yardstick_s": usual,
             "cases_failed": len(answers) - len(found),
             "cases_unstable": sum(row.unstable for row in rows),
         }
     )
+
+
+def _same_origin(kept: Path, answers: Iterable[dict[str, Any]], runtime: Runtime) -> None:
+    """Raise `InvalidInput` unless all were measured by this runtime, of one version, on as many threads."""
+    origins = {_origin(answer) for answer in answers}
+    if len(origins) > 1 or any(not name.startswith(runtime.provenance) for name, _, _ in origins):
+        found = " and ".join(sorted(" ".join(origin) for origin in origins))
+        raise InvalidInput(
+            f"{kept}: rows of {found}, asked for {runtime.name}; tables of two runtimes, versions or numbers "
+            "of threads are never mixed: give another --out, or remove the file to measure again"
+        )
+
+
+def _origin(answer: dict[str, Any]) -> tuple[str, str, str]:
+    """By which runtime, version and threads a case was measured; jax where an older row does not say."""
+    origin = answer.get("origin") or {"runtime": "jax-cpu", "version": "unknown", "threads": "unknown"}
+    return str(origin["runtime"]), str(origin["version"]), f"({origin['threads']} threads)"
 
 
 def _key(case: Case) -> str:
@@ -244,17 +253,17 @@ def _read(kept: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _in_fresh_process(group: Sequence[Case]) -> Iterator[dict[str, Any]]:
+def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Iterator[dict[str, Any]]:
     """The answer to each case of an operator."""
     request = json.dumps({"cases": [case.model_dump(mode="json") for case in group]})
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "proxies.calibrating"],
+            [sys.executable, "-P", "-m", runtime.calibrating],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
-            env=environment(),
+            env={**environment(), **runtime.environment},
             text=True,
         ) as process,
     ):

@@ -46,6 +46,10 @@ Weights = Annotated[
 ]
 
 
+Cache = Annotated[str | None, typer.Option(help="What the state is stored in, such as int8; default: dtype.")]
+RuntimeOption = Annotated[str, typer.Option(help="jax, or llama.cpp (pip install archsearch[llama-cpp]).")]
+
+
 @app.command()
 def run(
     campaign: Annotated[Path, typer.Argument(metavar="CAMPAIGN.yaml")],
@@ -172,9 +176,7 @@ def predict(
     batch: Batch = 1,
     dtype: Dtype = "float32",
     weights: Weights = None,
-    cache: Annotated[
-        str | None, typer.Option(help="What the state is stored in, such as int8; default: dtype.")
-    ] = None,
+    cache: Cache = None,
     json_: Json = False,
 ) -> None:
     """Price an architecture on a device: latency, memory, energy, parameters, state."""
@@ -194,10 +196,12 @@ def measure(
     batch: Batch = 1,
     dtype: Dtype = "float32",
     weights: Weights = None,
+    cache: Cache = None,
     depth: Annotated[
         list[int] | None,
         typer.Option(min=1, help="Decode at this depth as well; may be given several times."),
     ] = None,
+    runtime: RuntimeOption = "jax",
     device: Annotated[
         str | None, typer.Option(help="A device file with a measure_command; default: this machine.")
     ] = None,
@@ -211,9 +215,20 @@ def measure(
 
     model = show.find_architecture(architecture)
     if device is None or device == THIS_MACHINE:
-        found = measure_architecture(model, context, batch, dtype, weights, progress=_say, depths=depth or ())
+        found = measure_architecture(
+            model,
+            context,
+            batch,
+            dtype,
+            weights,
+            progress=_say,
+            depths=depth or (),
+            cache=cache,
+            runtime=runtime,
+        )
     else:
-        found = measure_on(resolve_device(device), model, Workload(context, batch, dtype, weights=weights))
+        workload = Workload(context, batch, dtype, weights=weights, cache=cache)
+        found = measure_on(resolve_device(device), model, workload)
     _print_json(found) if json_ else show.pairs(found, out_console)
 
 
@@ -225,15 +240,17 @@ def calibrate(
     types: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="DTYPE[/WEIGHTS]", help="Such as float32 or float32/int4; may be given several times."
+            metavar="DTYPE[/WEIGHTS[/CACHE]]",
+            help="Such as float32 or float32/int4/float16; may be given several times.",
         ),
     ] = None,
+    runtime: RuntimeOption = "jax",
 ) -> None:
     """Measure this machine block by block and write a calibrated profile; an interrupted one goes on."""
     from archsearch.calibrating import calibrate as calibrate_machine
 
     with show_profiles.counting("calibrating", error_console) as progress:
-        profile = calibrate_machine(name, out, grid, types=types, progress=progress)
+        profile = calibrate_machine(name, out, grid, types=types, progress=progress, runtime=runtime)
     show_profiles.families(profile, out_console)
     out_console.print(f"profile: {out}", highlight=False, soft_wrap=True)
 
@@ -246,11 +263,12 @@ def validate(
     batch: Batch = 1,
     dtype: Dtype = "float32",
     weights: Weights = None,
+    cache: Cache = None,
     processes: Annotated[int, typer.Option(min=1, help="Fresh processes for each model.")] = 3,
     store: Annotated[bool, typer.Option("--store", help="Keep the errors in the device file.")] = False,
     json_: Json = False,
 ) -> None:
-    """Judge a profile of this machine: predictions against whole models measured here."""
+    """Judge a profile of this machine: predictions against whole models measured here, with its runtime."""
     from archsearch import validating
     from archsearch.devices import resolve_device, write_whole
 
@@ -259,7 +277,9 @@ def validate(
         raise InvalidInput(f"--store keeps the errors in a device file; {device!r} is not one")
     models = [(Path(a).name.removesuffix(".arch.json"), show.find_architecture(a)) for a in architectures]
     with show_profiles.counting("measuring", error_console) as progress:
-        found = validating.validate(profile, models, context, batch, dtype, weights, processes, progress)
+        found = validating.validate(
+            profile, models, context, batch, dtype, weights, cache, processes, progress
+        )
     if store:
         write_whole(Path(device), validating.with_validation(profile, found).to_yaml())
     _print_json(found) if json_ else show_profiles.validation(found, out_console)

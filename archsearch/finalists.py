@@ -17,9 +17,10 @@ from archsearch.devices import THIS_MACHINE
 from archsearch.directory import LoadedRun
 from archsearch.journal import Journal
 from archsearch.ledger import CandidateRecord, Finalists, Ledger
-from archsearch.measuring import FIGURES, check_types, measure
+from archsearch.measuring import FIGURES, measure
 from archsearch.objectives import Pricing, workload
 from archsearch.remote import PERCENTILES, check_command, measure_on
+from archsearch.runtimes import JAX
 from archsearch.sections import ON_A_DEVICE
 from archsearch.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
@@ -112,7 +113,7 @@ def _way(name: str, device: Device, asked: Workload) -> tuple[Way | None, str]:
     why_not = _elsewhere(name, device)
     if why_not is None:
         try:
-            check_types(asked)
+            JAX.check(asked)
         except InvalidInput as error:
             why_not = f"{name}: {error}"
         else:

@@ -168,7 +168,8 @@ class Loop:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "arch.json").write_text(proxy.to_json(), encoding="utf-8")
         (folder / "target.arch.json").write_text(target.to_json(), encoding="utf-8")
-        costs = self.pricing.costs(target)
+        searched = origin == "searched"
+        costs, rejection = self.pricing.judged(target) if searched else (self.pricing.costs(target), None)
         event = self.journal.write(
             "candidate",
             fingerprint=fingerprint,
@@ -181,7 +182,7 @@ class Loop:
             generation=generation,
             costs={key: asdict(cost) for key, cost in costs.items()},
             parameters={"proxy": accounting.parameters(proxy), "target": accounting.parameters(target)},
-            rejected=self.pricing.rejection(costs) if origin == "searched" else None,
+            rejected=rejection,
         )
         self.ledger.apply(event)
         return self.ledger.candidates[fingerprint]

@@ -1,8 +1,8 @@
 """`archsearch measure`: the real latency and memory of an architecture on this machine.
 
-Each measurement runs in fresh processes, one after the other (`proxies.measuring`; this module stays free of
-jax): a process has its luck with memory placement and clock, and what differs between processes is the
-machine's repeat spread.
+Each measurement runs in fresh processes, one after the other (`archsearch.runtimes` says by which program;
+this module stays free of jax): a process has its luck with memory placement and clock, and what differs
+between processes is the machine's repeat spread.
 """
 
 import json
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from archsearch.fresh_process import environment
+from archsearch.runtimes import JAX, Runtime, find_runtime
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Workload, this_machine
 from hardware_profiles.families import DISTURBED
@@ -28,15 +29,10 @@ STABLE = 0.05
 """Largest repeat spread of a stable measurement."""
 TIMEOUT_S = 3600
 
-STORED_WEIGHTS = ("int8", "int4")
-"""What jax can measure weights in, beside the type of the arithmetic."""
-
 LATENCIES = ("prefill_latency_s", "decode_latency_s")
 FIGURES = (*LATENCIES, "peak_memory_bytes")
 
 Progress = Callable[[str], None]
-
-_RUNNER = "proxies.measuring"
 
 
 def measure(
@@ -48,6 +44,8 @@ def measure(
     processes: int = PROCESSES,
     progress: Progress | None = None,
     depths: Sequence[int] = (),
+    cache: str | None = None,
+    runtime: str = JAX.name,
 ) -> dict[str, Any]:
     """Measure an architecture with random weights at full size; plain JSON, as `archsearch measure --json`.
 
@@ -64,7 +62,8 @@ def measure(
     Raises `InvalidInput` for a workload that is not legal, `RuntimeError` where the model does not fit in
     memory or a process fails.
     """
-    workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights)
+    workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
+    chosen = find_runtime(runtime)
     for depth in depths:
         Workload(context=depth)
     if not isinstance(processes, int) or isinstance(processes, bool) or processes < 1:
@@ -72,48 +71,40 @@ def measure(
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     answers = []
     for number in range(1, processes + 1):
-        answers.append(measure_once(architecture, workload, depths))
+        answers.append(measure_once(architecture, workload, chosen, depths))
         if progress is not None:
             first, token = (median(answers[-1][latency]) for latency in LATENCIES)
             progress(
                 f"process {number} of {processes}: {first:.4g} s to the first token, {token:.4g} s a token"
             )
-    return _combined(answers, workload, load_average)
+    return _combined(answers, workload, chosen, load_average)
 
 
 def measure_once(
-    architecture: Architecture, workload: Workload, depths: Sequence[int] = ()
+    architecture: Architecture, workload: Workload, runtime: Runtime = JAX, depths: Sequence[int] = ()
 ) -> dict[str, Any]:
-    """The answer of `proxies.measuring`, from one fresh process.
+    """The answer of the runtime's measuring program, from one fresh process.
 
     Raises `InvalidInput` for a request that is not legal, `RuntimeError` where the process fails.
     """
-    check_types(workload)
+    runtime.check(workload)
     return _in_fresh_process(
+        runtime,
         {
             "architecture": architecture.to_dict(),
             "context": workload.context,
             "batch": workload.batch,
             "dtype": workload.dtype,
-            "weights": None if workload.weight_dtype == workload.dtype else workload.weight_dtype,
+            "weights": workload.weights,
+            "cache": workload.cache,
             "prefill_chunk": workload.prefill_chunk,
             "depths": list(depths),
-        }
+        },
     )
 
 
-def check_types(workload: Workload) -> None:
-    """Raise `InvalidInput` where jax cannot measure what weights and cache are stored in."""
-    weights = workload.weight_dtype
-    if weights not in (workload.dtype, *STORED_WEIGHTS) or workload.cache_dtype != workload.dtype:
-        raise InvalidInput(
-            f"weights = {weights!r}, cache = {workload.cache_dtype!r}; with dtype = {workload.dtype!r}, "
-            f"jax measures weights in it, {' or '.join(STORED_WEIGHTS)}, and the cache in it"
-        )
-
-
 def _combined(
-    answers: list[dict[str, Any]], workload: Workload, load_average: float | None
+    answers: list[dict[str, Any]], workload: Workload, runtime: Runtime, load_average: float | None
 ) -> dict[str, Any]:
     machine, last = this_machine(), answers[-1]
     medians = {latency: [median(answer[latency]) for answer in answers] for latency in LATENCIES}
@@ -134,6 +125,8 @@ def _combined(
         "batch": workload.batch,
         "dtype": workload.dtype,
         "weights": workload.weight_dtype,
+        "cache": workload.cache_dtype,
+        "runtime": runtime.name,
         "device": {
             **last["device"],
             "processor": machine.processor,
@@ -161,13 +154,13 @@ def _summary(samples: list[float]) -> dict[str, float]:
     return {"median": middle, "p10": p10, "p90": p90}
 
 
-def _in_fresh_process(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer of `proxies.measuring` to a request."""
+def _in_fresh_process(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of the measuring program to a request."""
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", _RUNNER],
+            [sys.executable, "-P", "-m", runtime.measuring],
             input=json.dumps(request),
-            env=environment(),
+            env={**environment(), **runtime.environment},
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,

@@ -78,6 +78,17 @@ class Pricing:
             if section.metric != QUALITY
         }
 
+    def judged(self, architecture: Architecture) -> tuple[dict[str, Estimate], str | None]:
+        """The price of a target architecture, and why it is rejected, in words, or None.
+
+        Without a price where a device's runtime does not run the architecture.
+        """
+        try:
+            costs = self.costs(architecture)
+        except InvalidInput as error:
+            return {}, str(error)
+        return costs, self.rejection(costs)
+
     def rejection(self, costs: dict[str, Estimate]) -> str | None:
         """Which bound the costs break, in words, or None."""
         for o in self.objectives:

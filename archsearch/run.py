@@ -172,8 +172,12 @@ def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:
 
 def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
     """Find out before the run whether every objective can be priced."""
-    layout = campaign.reference(campaign.references[0])
-    Pricing.of(campaign, devices).costs(layout.at(campaign.target))
+    pricing = Pricing.of(campaign, devices)
+    for name in campaign.references:
+        try:
+            pricing.costs(campaign.reference(name).at(campaign.target))
+        except InvalidInput as error:
+            raise InvalidInput(f"reference {name}: {error}") from None
 
 
 def _reference_point(loaded: LoadedRun) -> dict[str, float]:

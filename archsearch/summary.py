@@ -66,9 +66,9 @@ def hypervolume(
 def objective_values(
     record: CandidateRecord, ledger: Ledger, rung: int, objectives: tuple[Objective, ...]
 ) -> tuple[float, ...] | None:
-    """Values of all objectives with the quality at a rung; None where quality is not known."""
+    """Values of all objectives with the quality at a rung; None where quality or a price is not known."""
     quality = ledger.quality(record.proxy, rung, resolutions(ledger))
-    if quality is None:
+    if quality is None or any(o.name != QUALITY and o.name not in record.costs for o in objectives):
         return None
     return tuple(quality if o.name == QUALITY else record.costs[o.name]["value"] for o in objectives)
 

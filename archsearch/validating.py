@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from archsearch.measuring import FIGURES, measure_once
+from archsearch.runtimes import runtime_of
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload, predict
 from hardware_profiles.drift import drifts
@@ -32,7 +33,7 @@ def validate(
     processes: int = 3,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Measure models on this machine and judge a profile's predictions; plain JSON.
+    """Measure models on this machine, with the profile's runtime, and judge its predictions; plain JSON.
 
     - `models`: for each `name`, `parameters`, and each figure's `measured`, `predicted`, `error` (relative)
       and `repeat_spread` (between processes), `drift`
@@ -44,6 +45,9 @@ def validate(
     if not architectures:
         raise InvalidInput("no models to validate on; expected at least one .arch.json")
     workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
+    runtime = runtime_of(device)
+    for _, architecture in architectures:
+        predict(architecture, device, workload)  # refuses what it cannot price before anything is measured
     answers: list[dict[str, Any]] = []
     total = processes * len(architectures)
     for number in range(total):
@@ -51,7 +55,7 @@ def validate(
         name, architecture = architectures[index]
         if progress is not None:
             progress(number, total, name)
-        answers.append(measure_once(architecture, workload))
+        answers.append(measure_once(architecture, workload, runtime))
     usual = device.yardstick_s or {phase: median(a["yardstick"][phase] for a in answers) for phase in PHASES}
     paces = drifts([answer["yardstick"] for answer in answers], usual)
     turns = list(zip(answers, paces, strict=True))
@@ -62,6 +66,7 @@ def validate(
     judged = {figure: _judge(models, figure) for figure in FIGURES}
     return {
         "device": device.name,
+        "runtime": runtime.name,
         "calibration": device.calibration,
         "context": context,
         "batch": batch,

@@ -1,15 +1,15 @@
 """Pricing by measured curves: the sum over blocks of what their families say, and the head.
 
-A block whose operator was not measured is priced by the roofline, and said so. Working memory is that of the
-two hungriest operators: programs use the same buffers for one block after the other, and XLA lays out those
-of unlike neighbours side by side.
+A block whose operator was not measured is priced by the roofline, and said so, unless the runtime is one
+that does not run it. Working memory is that of the two hungriest operators: programs use the same buffers for
+one block after the other, and XLA lays out those of unlike neighbours side by side.
 """
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from genomes import Architecture, Operator
+from genomes import Architecture, InvalidInput, Operator
 from hardware_profiles.device import Device
 from hardware_profiles.families import HEAD, Family, Phase, Quantity, terms
 from hardware_profiles.workload import Estimate, Workload
@@ -33,6 +33,22 @@ def has_curves(device: Device, workload: Workload) -> bool:
     return any(_types(family) == workload.types for family in device.families)
 
 
+def refuse_unmeasured(architecture: Architecture, device: Device) -> None:
+    """Raise `InvalidInput` for a block that the device's runtime does not run, where rooflines say nothing.
+
+    llama.cpp runs the operators that it was calibrated with and no others.
+    """
+    if device.provenance is None or not _is_llama_cpp(device):
+        return
+    measured = {family.operator for family in device.families}
+    for index, block in enumerate(architecture.blocks):
+        if block.kind != "skip" and block.name not in measured:
+            raise InvalidInput(
+                f"device {device.name}: blocks[{index}] ({block.name}) is not run by "
+                f"{device.provenance.runtime}; this profile has {', '.join(sorted(measured - {HEAD}))}"
+            )
+
+
 def latency(
     architecture: Architecture,
     device: Device,
@@ -42,7 +58,10 @@ def latency(
 ) -> Price:
     """Seconds of a prompt or of a decoded token; `roofline` prices a block that has no family."""
     seconds, notes = 0.0, []
-    for block, count in _blocks(architecture).items():
+    blocks = _blocks(architecture)
+    if phase == "prefill" and _is_llama_cpp(device) and architecture.blocks[-1].name == "swiglu":
+        blocks[architecture.blocks[-1]] -= 1  # which it runs for the last token only
+    for block, count in blocks.items():
         family = _family(device, HEAD if block is None else block.name, phase, workload)
         if family is None:
             assert block is not None, "every calibration measures the head"
@@ -60,13 +79,16 @@ def latency(
 
 
 def working_bytes(architecture: Architecture, device: Device, workload: Workload) -> float:
-    """What programs need beside weights and state: the two hungriest operators together."""
+    """What programs need beside weights and state: under jax the two hungriest operators together; llama.cpp
+    keeps what the head takes all the time."""
     amounts: dict[str, float] = {}
     for block in _blocks(architecture):
         name = HEAD if block is None else block.name
         if (family := _family(device, name, "working", workload)) is not None:
             work = terms("working", block, architecture.width, architecture.vocab_size, workload)
             amounts[name] = max(amounts.get(name, 0.0), family.amount(work, architecture.width))
+    if _is_llama_cpp(device):
+        return amounts.pop(HEAD) + max(amounts.values(), default=0.0)
     return sum(sorted(amounts.values())[-2:])
 
 
@@ -76,6 +98,10 @@ def memory(resident: float, working: float, device: Device) -> Estimate:
     low, high = (judged.low_factor, judged.high_factor) if judged else UNVALIDATED
     found = _estimate(resident + working + device.process_bytes, low, high, False)
     return Estimate(found.value, max(found.low, min(resident, found.value)), found.high)
+
+
+def _is_llama_cpp(device: Device) -> bool:
+    return device.provenance is not None and device.provenance.runtime.startswith("llama.cpp")
 
 
 def _estimate(value: float, low: float, high: float, beyond: bool) -> Estimate:

@@ -240,7 +240,7 @@ def fit_families(rows: Iterable[Measured]) -> tuple[Family, ...]:
 def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
     from scipy.optimize import nnls  # slow to import, and few need it
 
-    work = [_terms_of(row.case, quantity) for row in rows]
+    work = [terms_of(row.case, quantity) for row in rows]
     amounts = np.array([row.amount(quantity) for row in rows])
     names = sorted({name for found in work for name, value in found.items() if value})
     matrix = np.array([[found.get(name, 0.0) for name in names] for found in work]) / amounts[:, None]
@@ -273,6 +273,7 @@ def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
     return family.model_copy(update={"misfit": float(median(errors))})
 
 
-def _terms_of(case: Case, quantity: Quantity) -> Terms:
+def terms_of(case: Case, quantity: Quantity) -> Terms:
+    """The work of one block of a case."""
     block = None if case.operator == HEAD else read_operator(case.block, case.width, "case")
     return terms(quantity, block, case.width, case.vocab_size, case.workload)

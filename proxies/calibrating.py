@@ -10,43 +10,48 @@ Between two tokens the caches are filled with something else, as the other block
 stack of a few blocks would otherwise decode from the cache.
 """
 
-import json
 import sys
-from contextlib import redirect_stdout
-from time import perf_counter
+from importlib.metadata import version
 from typing import Any
 
+import jax
 import numpy as np
 
 from genomes import Architecture, read_architecture
 from genomes.operators import Skip, SwiGLU
-from proxies.measuring import Runner, other_load
+from hardware_profiles.asked import answer_cases
+from hardware_profiles.families import Phase
+from hardware_profiles.resident import other_load
+from hardware_profiles.sampling import sample_stack
+from proxies.measuring import Runner, threads
 from proxies.yardstick import Yardstick
 
 PREFILL_CHUNK = 512
-DECODE_SAMPLES, PREFILL_SAMPLES = 24, 3
-LEAST_SECONDS, MOST_SECONDS = 0.2, 1.5
-"""Of sampling, for each phase of a case."""
 SMALLEST_SHARE = 0.05
 """Of the stack's time, that what its blocks take is at least said to be: below, the empty stack's noise."""
 
-Samples = dict[str, list[float]]
-Sampled = tuple[Samples, int]
+Sampled = tuple[dict[Phase, list[float]], int]
 """With the working memory of the hungrier program, in bytes."""
 
 
 def measure_cases(cases: list[dict[str, Any]]) -> Any:
     """What each case took, as it is found: a generator of plain JSON values."""
     yardstick = Yardstick()
+    origin = {
+        "runtime": f"jax-{jax.devices()[0].platform}",
+        "version": version("jaxlib"),
+        "threads": threads(),
+    }
     empty: dict[tuple[Any, ...], Sampled] = {}
     for case in cases:
         key = tuple(case[name] for name in ("width", "vocab_size", "context", "batch", "dtype", "weights"))
         try:
             if key not in empty:
                 empty[key] = _sample(_stack(case | {"operator": "head"}), case, yardstick)
-            yield case, _measured(case, empty[key], yardstick)
+            yield case, {"origin": origin, **_measured(case, empty[key], yardstick)}
         except (RuntimeError, MemoryError) as error:
-            yield case, {"error": (str(error) or type(error).__name__).splitlines()[0]}
+            said = (str(error) or type(error).__name__).splitlines()[0]
+            yield case, {"origin": origin, "error": said}
 
 
 def _measured(case: dict[str, Any], empty: Sampled, yardstick: Yardstick) -> dict[str, Any]:
@@ -89,46 +94,10 @@ def _sample(architecture: Architecture, case: dict[str, Any], yardstick: Yardsti
     )
     runner.load()
     runner.prefill()
-    samples = {"prefill": _repeat(runner.prefill, PREFILL_SAMPLES), "decode": []}
     for _ in range(2):
         runner.decode()
-
-    def token() -> float:
-        yardstick.flush()
-        start = perf_counter()
-        runner.decode()
-        return perf_counter() - start
-
-    begin = perf_counter()
-    decode = samples["decode"]
-    while len(decode) < DECODE_SAMPLES or perf_counter() - begin < LEAST_SECONDS:
-        decode.append(token())
-        if perf_counter() - begin > MOST_SECONDS and len(decode) >= PREFILL_SAMPLES:
-            break
-    return samples, runner.working_bytes
-
-
-def _repeat(step: Any, fewest: int) -> list[float]:
-    seconds: list[float] = []
-    begin = perf_counter()
-    while len(seconds) < fewest or perf_counter() - begin < LEAST_SECONDS:
-        start = perf_counter()
-        step()
-        seconds.append(perf_counter() - start)
-        if perf_counter() - begin > MOST_SECONDS:
-            break
-    return seconds
-
-
-def main() -> int:
-    """Answer the request on stdin, a line a case; whatever else is printed goes to stderr."""
-    out = sys.stdout
-    with redirect_stdout(sys.stderr):
-        for case, found in measure_cases(json.load(sys.stdin)["cases"]):
-            out.write(json.dumps({"case": case, **found}) + "\n")
-            out.flush()
-    return 0
+    return sample_stack(runner.prefill, runner.decode, yardstick.flush), runner.working_bytes
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer_cases(measure_cases))

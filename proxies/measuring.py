@@ -16,63 +16,34 @@ mark be reset, and so is what the C library's allocator keeps when calls are rep
 accelerators the allocator's own peak counts. `memory_counts` in the answer says which.
 """
 
-import contextlib
-import ctypes
-import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genomes import Architecture, InvalidInput, read_architecture
-from genomes.errors import describe
+from hardware_profiles.asked import Request, answer
+from hardware_profiles.resident import other_load, peak_bytes, require_bytes, reset_peak, resident_bytes, trim
+from hardware_profiles.sampling import (
+    FEWEST_PREFILLS,
+    FEWEST_STEPS,
+    SETTLED,
+    WARM_UP_STEPS,
+    sample,
+    variation,
+)
 from proxies import quantised
 from proxies.axes import Array
 from proxies.model import Model
 from proxies.yardstick import Yardstick
-
-WARM_UP_STEPS = 8
-FEWEST_STEPS = 64
-FEWEST_PREFILLS = 3
-LEAST_SECONDS = 0.5
-MOST_SECONDS = 5.0
-"""A figure that has not settled after this time is given as it is; a slow one may rest on one sample."""
-SETTLED = 0.05
-"""Variation (see `variation`) at which sampling stops."""
-PARTS = 8
-"""Consecutive parts of the samples whose medians are compared."""
-
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-
-
-class Request(BaseModel):
-    """What is to be measured; plain JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    architecture: dict[str, Any] = Field(description="the object of an architecture file")
-    context: int = Field(ge=1, description="tokens of the prompt, and depth of the decoded token")
-    batch: int = Field(ge=1)
-    dtype: Literal["float32", "float16", "bfloat16"]
-    weights: Literal["int8", "int4"] | None = Field(
-        default=None, description="what matrices are stored in; null: dtype"
-    )
-    prefill_chunk: int = Field(ge=1, description="most tokens read at once")
-    depths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(), strict=False, description="further depths at which a token is decoded"
-    )
 
 
 class Runner:
@@ -133,8 +104,8 @@ class Runner:
 
         self._read = {tokens: compiled(read, tokens) for tokens in {last - first for first, last in pieces}}
         self._step = compiled(step, 1)
-        self._compiled_step = lambda state: compiled(step, 1, state)
-        self._empty = lambda depth: model.initial_state(batch, depth, jnp.dtype(dtype))
+        self._compiled_step: Callable[[Any], Callable[..., Any]] = lambda state: compiled(step, 1, state)
+        self._empty: Callable[[int], Any] = lambda depth: model.initial_state(batch, depth, jnp.dtype(dtype))
         hidden = _shape((batch, 1, architecture.width), dtype)
         self._logits = fitting(jax.jit(logits).lower(shapes, hidden))
         self._weights, self._shapes = weights, (full, state)
@@ -192,17 +163,23 @@ def measure(request: Request) -> dict[str, Any]:
     logits are not finite.
     """
     architecture = read_architecture(request.architecture)
+    weights = None if request.weights == request.dtype else request.weights
+    if weights not in (None, *quantised.BITS) or request.cache not in (None, request.dtype):
+        raise InvalidInput(
+            f"request: weights = {request.weights!r}, cache = {request.cache!r}; legal with dtype = "
+            f"{request.dtype!r}: weights in it, {' or '.join(quantised.BITS)}, and the cache in it"
+        )
     device = jax.devices()[0]
     started = perf_counter()
     runner = Runner(
-        architecture, request.context, request.batch, request.dtype, request.prefill_chunk, request.weights
+        architecture, request.context, request.batch, request.dtype, request.prefill_chunk, weights
     )
-    _trim()
-    baseline = int(psutil.Process().memory_info().rss)
+    trim()
+    baseline = resident_bytes()
     runner.load()
     preparation_s = perf_counter() - started
-    _trim()
-    reset = _reset_peak()
+    trim()
+    reset = reset_peak()
     runner.prefill()
     runner.decode()
     peak, counts = _peak(device, baseline, reset)
@@ -229,46 +206,12 @@ def measure(request: Request) -> dict[str, Any]:
         "other_load": others[0],
         "preparation_s": preparation_s,
         "device": {"platform": device.platform, "kind": device.device_kind},
-        "threads": _threads(),
+        "threads": threads(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("jax", "jaxlib", "flax")},
         },
     }
-
-
-def sample(step: Callable[[], Any], warm_up: int, fewest: int) -> list[float]:
-    """Seconds of each step after the warm-up: at least `fewest` and half a second, until they have settled.
-
-    Stops in any case after `MOST_SECONDS`, which is looked at while warming up too.
-    """
-    begin = perf_counter()
-    for _ in range(warm_up):
-        step()
-        if perf_counter() - begin > MOST_SECONDS:
-            break
-    seconds: list[float] = []
-    begin, look_at = perf_counter(), fewest
-    while True:
-        start = perf_counter()
-        step()
-        end = perf_counter()
-        seconds.append(end - start)
-        if end - begin > MOST_SECONDS:
-            return seconds
-        if len(seconds) >= look_at and end - begin >= LEAST_SECONDS:
-            if variation(seconds) <= SETTLED:
-                return seconds
-            look_at = 2 * len(seconds)
-
-
-def variation(seconds: list[float]) -> float:
-    """Coefficient of variation of the figure reported: of the medians of up to 8 consecutive parts of the
-    samples, without the lowest and the highest; drift and passing load show, the jitter of one call does not.
-    """
-    medians = np.sort([np.median(part) for part in np.array_split(seconds, min(PARTS, len(seconds)))])
-    kept = medians[1:-1] if len(medians) >= PARTS else medians
-    return float(kept.std() / kept.mean())
 
 
 def cheap_weights(shapes: Any, stored: str | None = None) -> Any:
@@ -312,12 +255,7 @@ def require_memory(needed_bytes: int) -> None:
         if "bytes_limit" not in stats:
             return
         available = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    if needed_bytes > available:
-        raise RuntimeError(
-            f"the model does not fit in memory: it needs {needed_bytes} bytes "
-            f"({needed_bytes / 2**30:.2f} GiB), {available} ({available / 2**30:.2f} GiB) are available; "
-            "lower context or batch, or use a narrower dtype"
-        )
+    require_bytes(needed_bytes, available)
 
 
 def _pieces(context: int, chunk: int) -> list[tuple[int, int]]:
@@ -337,60 +275,17 @@ def _own_bytes(compiled: Any) -> int:
     return max(0, int(own))
 
 
-def _trim() -> None:
-    """Give freed memory back to the operating system, where glibc can."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def _reset_peak() -> bool:
-    """Set the peak of resident memory to what is resident now, where Linux can."""
-    try:
-        _CLEAR_REFS.write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return True
-
-
 def _peak(device: Any, baseline: int, reset: bool) -> tuple[int, str]:
     """Peak memory in bytes, and in words what it counts."""
     if device.platform != "cpu" and (stats := device.memory_stats()):
         return int(stats["peak_bytes_in_use"]), "the allocator's peak, creation of the weights included"
-    if reset:
-        fields = dict(line.split(":", 1) for line in _STATUS.read_text(encoding="utf-8").splitlines())
-        peak = 1024 * int(fields["VmHWM"].split()[0])
-        return peak - baseline, "resident memory while running, less that of jax and the compiled programs"
-    if sys.platform == "win32":
-        peak = int(psutil.Process().memory_info().peak_wset)
-    else:
-        import resource  # not on Windows
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak - baseline, (
-        "resident memory, less that of jax and the compiled programs; compiling and creating weights included"
-    )
+    counts = "resident memory while running, less that of jax and the compiled programs"
+    if not reset:
+        counts = counts.replace(" while running", "") + "; compiling and creating weights included"
+    return peak_bytes(reset) - baseline, counts
 
 
-@contextlib.contextmanager
-def other_load() -> Iterator[list[float]]:
-    """The share of this machine's CPU time that other programs (and other guests) took meanwhile."""
-
-    def spent() -> tuple[float, float, float]:
-        times, own = psutil.cpu_times(), os.times()
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        # On Linux the time of guests is counted in that of users too.
-        total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-        return total, total - idle, own.user + own.system
-
-    found: list[float] = []
-    before = spent()
-    yield found
-    total, busy, own = (after - earlier for after, earlier in zip(spent(), before, strict=True))
-    found.append(max(0.0, (busy - own) / total) if total > 0 else 0.0)
-
-
-def _threads() -> int:
+def threads() -> int:
     """Threads of XLA's CPU client: its environment variables, else the CPUs that this process may use."""
     for name in ("PJRT_NPROC", "NPROC"):
         if (value := os.environ.get(name, "")).isdecimal():
@@ -398,22 +293,5 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def main() -> int:
-    """Answer the request on stdin; whatever else is printed goes to stderr."""
-    answer: dict[str, Any]
-    with redirect_stdout(sys.stderr):
-        try:
-            answer, code = measure(Request.model_validate_json(sys.stdin.read())), 0
-        except ValidationError as error:
-            answer, code = {"error": f"request: {describe(error)}", "kind": "input"}, 2
-        except InvalidInput as error:
-            answer, code = {"error": str(error), "kind": "input"}, 2
-        except (RuntimeError, MemoryError) as error:
-            answer, code = {"error": str(error) or type(error).__name__, "kind": "failed"}, 1
-    json.dump(answer, sys.stdout)
-    sys.stdout.write("\n")
-    return code
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer(measure))

@@ -45,10 +45,11 @@ def restore(weights: Any, dtype: Any) -> Any:
     """The tree as models read it, in the arithmetic's type."""
 
     def leaf(path: Any, weight: Any) -> Array:
-        if not isinstance(weight, Stored):
-            return weight
-        matrix = _restore(weight, dtype)
-        return matrix.swapaxes(-1, -2) if is_table(path) else matrix
+        whole: Array = weight
+        if isinstance(weight, Stored):
+            matrix = _restore(weight, dtype)
+            whole = matrix.swapaxes(-1, -2) if is_table(path) else matrix
+        return whole
 
     return jax.tree_util.tree_map_with_path(leaf, weights, is_leaf=lambda z: isinstance(z, Stored))
 

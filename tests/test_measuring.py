@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +13,12 @@ import pytest
 
 from archsearch import measuring as driver
 from archsearch.measuring import measure
+from archsearch.runtimes import JAX
 from genomes import Architecture, InvalidInput, accounting, model, read_architecture
+from hardware_profiles import Workload, sampling
+from hardware_profiles.sampling import sample, variation
 from proxies import measuring
-from proxies.measuring import Runner, cheap_weights, sample, variation
+from proxies.measuring import Runner, cheap_weights
 from proxies.model import Model
 
 FIGURES = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
@@ -140,10 +144,10 @@ def test_a_wrong_request_gets_an_answer(request_text: str, message: str) -> None
     assert done.returncode == 2 and answer["kind"] == "input" and message in answer["error"]
 
 
-def test_a_process_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "_RUNNER", "proxies.no_such_module")
+def test_a_process_that_dies_is_reported() -> None:
+    absent = replace(JAX, measuring="proxies.no_such_module")
     with pytest.raises(RuntimeError, match=r"exit code 1:\n.*no_such_module"):
-        measure(architecture(SWIGLU), processes=1)
+        driver.measure_once(architecture(SWIGLU), Workload(), absent)
     killed = subprocess.CompletedProcess([], -9, "", "")
     assert "memory" in driver._failure(killed)
 
@@ -223,12 +227,12 @@ def test_cheap_weights_are_normal_numbers_that_differ(dtype: str) -> None:
 
 def test_sampling_stops_when_settled_and_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10**6))
-    monkeypatch.setattr(measuring, "perf_counter", lambda: 0.001 * next(clock))
+    monkeypatch.setattr(sampling, "perf_counter", lambda: 0.001 * next(clock))
     calls: list[int] = []
     assert len(sample(lambda: calls.append(1), warm_up=8, fewest=64)) < 500
     assert len(calls) >= 8 + 64
 
-    monkeypatch.setattr(measuring, "perf_counter", lambda: 60.0 * next(clock))
+    monkeypatch.setattr(sampling, "perf_counter", lambda: 60.0 * next(clock))
     assert len(sample(lambda: None, warm_up=8, fewest=64)) == 1
 
 

@@ -139,7 +139,7 @@ def headline(results: Results) -> list[tuple[str, str, str]]:
         (
             str(status.count("rejected")),
             "rejected",
-            "by a bound, before training" if "rejected" in status else "",
+            "before training" if "rejected" in status else "",
         ),
         (str(len(results.trials)), "trials", f"{results.cached} more cached, {failed_trials} failed"),
         (f"{last.hypervolume:.4g}" if last else units.DASH, "hypervolume", "higher is better"),

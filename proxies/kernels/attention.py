@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from proxies.axes import Array, Float, Int, Keys, Queries, Values
@@ -15,6 +16,9 @@ CHUNKS_AT_MOST = 16
 
 PIECE_ROWS, PIECE_SLOTS = 512, 512
 """Of the scores of a prompt over a cache: a megabyte, which a core's cache holds."""
+
+LOWEST = float(np.finfo(np.float32).min)
+"""Below every score, and finite, so that nothing is subtracted from infinity."""
 
 Group = Float[Array, "R T K"]
 """Queries of the R heads that read one key/value head of one sequence."""
@@ -164,7 +168,7 @@ def _in_pieces(
         def rows(inputs: tuple[Array, Array]) -> Array:
             q, seen = inputs
             so_far = (
-                jnp.full((len(q), 1), jnp.finfo(jnp.float32).min),
+                jnp.full((len(q), 1), LOWEST),
                 jnp.zeros((len(q), 1)),
                 jnp.zeros((len(q), values.shape[-1])),
             )
@@ -172,12 +176,15 @@ def _in_pieces(
                 add = partial(_add, q, keys[piece], values[piece], jnp.tile(seen[:, piece], (heads, 1)))
                 so_far = lax.cond(seen[:, piece].any(), add, lambda so_far: so_far, so_far)
             _, total, output = so_far
-            return (output / total).astype(values.dtype)
+            mixed: Array = (output / total).astype(values.dtype)
+            return mixed
 
-        return lax.map(rows, (queries, seen))
+        mixed: Array = lax.map(rows, (queries, seen))
+        return mixed
 
     mixed = lax.map(group, (q, k, v)).reshape(batch, groups, -1, heads, taken, v.shape[-1])
-    return mixed.transpose(0, 2, 4, 1, 3, 5).reshape(batch, -1, groups, heads, v.shape[-1])[:, :tokens]
+    found: Array = mixed.transpose(0, 2, 4, 1, 3, 5).reshape(batch, -1, groups, heads, v.shape[-1])
+    return found[:, :tokens]
 
 
 def _add(q: Array, k: Array, v: Array, seen: Array, so_far: tuple[Array, ...]) -> tuple[Array, ...]:

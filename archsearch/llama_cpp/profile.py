@@ -1,0 +1,64 @@
+"""A profile from rows that llama.cpp was measured by, without a probe of another runtime."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from hardware_profiles import Device, Figure, Peak, Provenance, this_machine
+from hardware_profiles.families import HEAD, Case, Measured, Terms, fit_families, terms_of
+
+
+def device(name: str, rows: Sequence[Measured], origin: dict[str, Any], load_average: float | None) -> Device:
+    """A calibrated profile; its peak and its bandwidth are those of the fastest measured blocks.
+
+    They are what rooflines and checks need, not limits of the machine: a float32 peak is what products with
+    weights of the narrowest measured type reached.
+    """
+    machine = this_machine()
+    blocks = [row for row in rows if row.case.operator != HEAD]
+
+    def fastest(work: Callable[[Measured], float], seconds: Callable[[Measured], float]) -> tuple[float, str]:
+        found = max(blocks, key=lambda row: work(row) / seconds(row))
+        return work(found) / seconds(found), _said(found.case)
+
+    peak, by = fastest(lambda row: _flops(row.case), lambda row: row.amount("prefill"))
+    bandwidth, streamed_by = fastest(lambda row: _bytes(row.case), lambda row: row.amount("decode"))
+    built = f"llama.cpp {origin['version']}"
+    return Device(
+        name=name,
+        description=f"{machine.processor}, {origin['threads']} threads, measured with {built}",
+        kind="cpu",
+        calibration="calibrated",
+        peak_flops_per_s={"float32": Peak(value=peak, source=f"{built}, fastest measured prompt: {by}")},
+        dram_bandwidth_bytes_per_s=Figure(
+            value=bandwidth, source=f"{built}, fastest measured token: {streamed_by}"
+        ),
+        memory_bytes=Figure(value=machine.memory_bytes, source="total memory, as the system tells it"),
+        cache_bytes=None
+        if machine.cache_bytes is None
+        else Figure(value=machine.cache_bytes, source="last-level cache, as the system tells it"),
+        provenance=Provenance(
+            runtime=origin["runtime"],
+            runtime_version=origin["version"],
+            processor=machine.processor,
+            threads=origin["threads"],
+            date=datetime.now(UTC).date(),
+            load_average=load_average,
+        ),
+        families=fit_families(rows),
+    )
+
+
+def _said(case: Case) -> str:
+    weights = case.weights or case.dtype
+    return f"{case.operator} of width {case.width}, context {case.context}, weights in {weights}"
+
+
+def _flops(case: Case) -> float:
+    work: Terms = terms_of(case, "prefill")
+    return work.get("dense_flops", 0.0) + work.get("context_flops", 0.0)
+
+
+def _bytes(case: Case) -> float:
+    work = terms_of(case, "decode")
+    return work.get("weight_bytes", 0.0) + work.get("state_bytes", 0.0)

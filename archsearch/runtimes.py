@@ -1,0 +1,150 @@
+"""The runtimes that are measured with: which programs measure, what they run, what a calibration measures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+from archsearch.llama_cpp.binding import CACHE_TYPES, INSTALL
+from archsearch.llama_cpp.gguf import FILE_TYPES
+from archsearch.llama_cpp.stacks import LAYOUTS as LLAMA_CPP_LAYOUTS
+from genomes import InvalidInput
+from hardware_profiles import DTYPES, Device, Workload
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A runtime, as fresh processes measure with it."""
+
+    name: str
+    provenance: str
+    """What `provenance.runtime` of its profiles begins with."""
+    measuring: str
+    """Module that measures a whole model."""
+    calibrating: str
+    """Module that measures stacks of blocks."""
+    dtypes: tuple[str, ...]
+    weights: tuple[str, ...]
+    """What weights are stored in, where that is not the dtype."""
+    caches: tuple[str, ...]
+    """What states are stored in, where that is not the dtype."""
+    layouts: tuple[str, ...]
+    """Blocks that a calibration measures; those of an operator are fitted together."""
+    small: str
+    """A small model's layout, that it runs."""
+    most_types: tuple[str, ...]
+    """Types of the full grid, as `read_types` reads them."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of its processes."""
+    packages: tuple[str, ...] = ()
+    """Beyond the core installation."""
+
+    def require(self) -> None:
+        """Raise `InvalidInput` saying how to install what is missing."""
+        if missing := [name for name in self.packages if find_spec(name) is None]:
+            raise InvalidInput(
+                f"the runtime {self.name} needs {' and '.join(missing)}; install them with {INSTALL}"
+            )
+
+    def check(self, workload: Workload) -> None:
+        """Raise `InvalidInput` for types that the runtime is not measured in."""
+        dtype = workload.dtype
+        for name, value, legal in (
+            ("dtype", dtype, self.dtypes),
+            ("weights", workload.weight_dtype, (dtype, *self.weights)),
+            ("cache", workload.cache_dtype, (dtype, *self.caches)),
+        ):
+            if value not in legal:
+                legal_text = ", ".join(dict.fromkeys(legal))
+                raise InvalidInput(
+                    f"{name} = {value!r}; with dtype = {dtype!r}, {self.name} is measured with {legal_text}"
+                )
+
+
+JAX = Runtime(
+    name="jax",
+    provenance="jax-",
+    measuring="proxies.measuring",
+    calibrating="proxies.calibrating",
+    dtypes=DTYPES,
+    weights=("int8", "int4"),
+    caches=(),
+    layouts=(
+        "attention(kv=1/4)",
+        "attention",
+        "attention(kv=1/4,window=256)",
+        "mla",
+        "attention-attention",
+        "linear_attention",
+        "gated_linear_attention",
+        "gated_deltanet",
+        "kda",
+        "mamba2",
+        "rg_lru",
+        "s4d",
+        "s5",
+        "s6",
+        "short_conv",
+        "hyena",
+        "hyena_x",
+        "hyena_y",
+        "swiglu",
+        "geglu",
+        "mlp",
+        "moe",
+    ),
+    small="short_conv swiglu(2)",
+    most_types=("float32", "bfloat16", "float32/int8", "float32/int4"),
+)
+LLAMA_CPP = Runtime(
+    name="llama.cpp",
+    provenance="llama.cpp-",
+    measuring="archsearch.llama_cpp.measuring",
+    calibrating="archsearch.llama_cpp.calibrating",
+    dtypes=("float32",),
+    weights=tuple(dtype for dtype in FILE_TYPES if dtype != "float32"),
+    caches=tuple(dtype for dtype in CACHE_TYPES if dtype != "float32"),
+    layouts=LLAMA_CPP_LAYOUTS,
+    small="attention swiglu(2) attention swiglu(2)",
+    most_types=("float32", "float32/int8/float16", "float32/int4/float16"),
+    # One thread of numpy: see `archsearch.llama_cpp.yardstick`. Its failed assertions start no debugger.
+    environment={"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GGML_NO_BACKTRACE": "1"},
+    packages=("cyllama", "gguf"),
+)
+RUNTIMES = {runtime.name: runtime for runtime in (JAX, LLAMA_CPP)}
+
+
+def find_runtime(name: str) -> Runtime:
+    """A runtime by its name. Raises `InvalidInput` listing the known."""
+    if name not in RUNTIMES:
+        raise InvalidInput(f"runtime = {name!r}; legal: {', '.join(RUNTIMES)}")
+    return RUNTIMES[name]
+
+
+def runtime_of(device: Device) -> Runtime:
+    """The runtime that a profile was measured with; jax where it was not measured."""
+    if device.provenance is None:
+        return JAX
+    for runtime in RUNTIMES.values():
+        if device.provenance.runtime.startswith(runtime.provenance):
+            return runtime
+    raise InvalidInput(
+        f"device {device.name}: provenance.runtime = {device.provenance.runtime!r}; nothing measures with it "
+        f"here; known: {', '.join(r.provenance + '...' for r in RUNTIMES.values())}"
+    )
+
+
+def read_types(text: str, runtime: Runtime = JAX) -> tuple[str, str | None, str | None]:
+    """Types of arithmetic, weights and states as `DTYPE[/WEIGHTS[/CACHE]]`, None where they are the first;
+    `float32/int4/float16`. Raises `InvalidInput` naming what the runtime runs.
+    """
+    dtype, *stored = text.split("/")
+    known = dtype in runtime.dtypes and len(stored) <= 2
+    legal = [(dtype, *runtime.weights), (dtype, *runtime.caches)]
+    if not known or any(found not in legal[i] for i, found in enumerate(stored)):
+        raise InvalidInput(
+            f"types = {text!r}; legal for {runtime.name}: {', '.join(runtime.dtypes)}; after a slash, "
+            f"weights in {' or '.join(runtime.weights)}; after another, "
+            + (f"the cache in {' or '.join(runtime.caches)}" if runtime.caches else "the cache in the first")
+        )
+    weights, cache = (None if found == dtype else found for found in [*stored, dtype, dtype][:2])
+    return dtype, weights, cache
