@@ -37,6 +37,8 @@ VOCABULARIES = (4096, 32768)
 STACK_PARAMETERS = 4_000_000
 """Blocks of a stack together, at least, as far as `MOST_COPIES` allows."""
 FEWEST_COPIES, MOST_COPIES = 2, 4
+MIXED_BLOCKS = 8
+"""Of the models that tell what a process holds beside weights, state and programs."""
 MOST_TOKENS = 32768
 """Of all sequences of a batch together."""
 
@@ -131,13 +133,17 @@ def calibrate(
 
 
 def _process_bytes(profile: Device, grid: Grid, runtime: Runtime) -> float:
-    """By how much a small model's peak memory is above its prediction."""
-    scale = Scale(width=min(grid.widths), head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=4)
-    architecture = parse_layout(runtime.small).at(scale)
+    """By how much the peak memory of small models of several operators is above its prediction."""
+    width = sorted(grid.widths)[len(grid.widths) // 2]
+    scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS)
     dtype, weights, cache = read_types((grid.types or runtime.most_types)[0], runtime)
     workload = Workload(context=max(grid.contexts), dtype=dtype, weights=weights, cache=cache)
-    found = measure_once(architecture, workload, runtime)["peak_memory_bytes"]
-    return max(0.0, float(found - predict(architecture, profile, workload).peak_memory_bytes.value))
+    beyond = []
+    for text in runtime.mixed:
+        architecture = parse_layout(text).at(scale)
+        found = measure_once(architecture, workload, runtime)["peak_memory_bytes"]
+        beyond.append(found - predict(architecture, profile, workload).peak_memory_bytes.value)
+    return max(0.0, float(median(beyond)))
 
 
 def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterator[Case]:

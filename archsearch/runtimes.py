@@ -29,8 +29,8 @@ class Runtime:
     """What states are stored in, where that is not the dtype."""
     layouts: tuple[str, ...]
     """Blocks that a calibration measures; those of an operator are fitted together."""
-    small: str
-    """A small model's layout, that it runs."""
+    mixed: tuple[str, ...]
+    """Layouts of small models that it runs, which tell what a process holds beside."""
     most_types: tuple[str, ...]
     """Types of the full grid, as `read_types` reads them."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +92,11 @@ JAX = Runtime(
         "mlp",
         "moe",
     ),
-    small="short_conv swiglu(2)",
+    mixed=(
+        "attention swiglu(8/3) mamba2 swiglu(8/3)",
+        "gated_linear_attention swiglu(8/3) rg_lru moe",
+        "gated_deltanet geglu(8/3) short_conv mlp",
+    ),
     most_types=("float32", "bfloat16", "float32/int8", "float32/int4"),
 )
 LLAMA_CPP = Runtime(
@@ -104,7 +108,7 @@ LLAMA_CPP = Runtime(
     weights=tuple(dtype for dtype in FILE_TYPES if dtype != "float32"),
     caches=tuple(dtype for dtype in CACHE_TYPES if dtype != "float32"),
     layouts=LLAMA_CPP_LAYOUTS,
-    small="attention swiglu(2) attention swiglu(2)",
+    mixed=("attention swiglu(2) attention swiglu(2)",),
     most_types=("float32", "float32/int8/float16", "float32/int4/float16"),
     # One thread of numpy: see `archsearch.llama_cpp.yardstick`. Its failed assertions start no debugger.
     environment={"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GGML_NO_BACKTRACE": "1"},

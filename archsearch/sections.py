@@ -169,8 +169,8 @@ class SearchSection(Section):
     """The genetic algorithm; STAR's proportions by default (arXiv 2411.17800, section 4)."""
 
     algorithm: Literal["nsga2"] = "nsga2"
-    dominance: Literal["intervals", "values"] = Field(
-        default="intervals",
+    dominance: Literal["values", "intervals"] = Field(
+        default="values",
         description="intervals: differences within the errors of a validated device profile do not count",
     )
     population: int = Field(default=16, ge=2, le=4096)

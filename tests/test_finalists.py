@@ -337,7 +337,7 @@ def test_types_that_jax_cannot_measure_are_said(tmp_path):
     )
     found = places(Pricing.of(campaign, {"laptop": laptop()}))
     assert [place.way for place in found] == ["here", "here", None]
-    assert "cache = 'int8'; with dtype = 'float32', jax measures weights in it" in found[2].why_not
+    assert "cache = 'int8'; with dtype = 'float32', jax is measured with float32" in found[2].why_not
     # float32 weights are those of float32: one measurement answers both
     assert [len(place.objectives) for place in found] == [2, 1, 1]
     assert found[1].workload == Workload(weights="int4")

@@ -141,7 +141,7 @@ def test_rows_of_two_runtimes_are_never_mixed(tmp_path: Path, measured_by: str, 
     with pytest.raises(
         InvalidInput, match=rf"rows of {measured_by} b1 .*, asked for {asked}; .* never mixed"
     ):
-        calibrate("here", tmp_path / "here.yaml", made.TINY, ["swiglu"], ["float32"], runtime=asked)
+        calibrate("here", tmp_path / "here.yaml", made.TINY, ["swiglu"], types=["float32"], runtime=asked)
 
 
 # Pricing
