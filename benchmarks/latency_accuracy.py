@@ -5,7 +5,9 @@
         [--processes N] [--seed N] [--out FILE]
 
 Draws random hybrids of 20 to 400 million parameters from search spaces, at widths of the calibration and
-between them, and judges the predictions as `archsearch validate` does. Prints the table and writes JSON.
+between them, and judges the predictions as `archsearch validate` does, with the profile's runtime and in its
+types. For a profile of llama.cpp the spaces are narrowed to what llama.cpp loads. Prints the table and writes
+JSON.
 """
 
 import argparse
@@ -16,8 +18,9 @@ import numpy as np
 from rich.console import Console
 
 from archsearch import show_profiles
+from archsearch.runtimes import LLAMA_CPP, runtime_of
 from archsearch.validating import validate
-from genomes import Architecture, Scale, accounting, preset, random_genome
+from genomes import Architecture, Runtime, Scale, accounting, deployable, preset, random_genome
 from hardware_profiles import load_device
 
 SMALLEST, LARGEST = 20_000_000, 400_000_000
@@ -26,7 +29,9 @@ BLOCKS = range(8, 25)
 HEAD_DIM, VOCABULARY = 64, 16384
 
 
-def held_out(count: int, presets: list[str], seed: int) -> list[tuple[str, Architecture]]:
+def held_out(
+    count: int, presets: list[str], seed: int, deploys_to: tuple[Runtime, ...] = ()
+) -> list[tuple[str, Architecture]]:
     """Random hybrids by name; the same for the same seed."""
     rng = np.random.default_rng(seed)
     found: list[tuple[str, Architecture]] = []
@@ -39,6 +44,8 @@ def held_out(count: int, presets: list[str], seed: int) -> list[tuple[str, Archi
             vocab_size=VOCABULARY,
             repeat="stack",
         )
+        if deploys_to:
+            space = deployable(space, deploys_to, scale)
         architecture = space.decode(random_genome(space, rng)).at(scale)
         if SMALLEST <= accounting.parameters(architecture) <= LARGEST:
             found.append((f"{space.name}-{len(found)}-w{scale.width}", architecture))
@@ -52,18 +59,26 @@ def main() -> None:
     )
     parser.add_argument("profile", type=Path, help="written by archsearch calibrate")
     parser.add_argument("--models", type=int, default=20)
-    parser.add_argument("--presets", nargs="+", default=["hybrid", "everything"])
+    parser.add_argument("--presets", nargs="+", help="default: hybrid and everything; lfm2, nemotron-h")
     parser.add_argument("--context", type=int, default=1024)
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/latency_accuracy.json"))
     given = parser.parse_args()
-    models = held_out(given.models, given.presets, given.seed)
+    profile = load_device(given.profile)
+    types = profile.families[0]
+    if runtime_of(profile) is LLAMA_CPP:
+        models = held_out(given.models, given.presets or ["lfm2", "nemotron-h"], given.seed, ("llama.cpp",))
+    else:
+        models = held_out(given.models, given.presets or ["hybrid", "everything"], given.seed)
     with show_profiles.counting("measuring", Console(stderr=True)) as progress:
         found = validate(
-            load_device(given.profile),
+            profile,
             models,
             context=given.context,
+            dtype=types.dtype,
+            weights=types.weights,
+            cache=types.cache,
             processes=given.processes,
             progress=progress,
         )

@@ -1,4 +1,4 @@
-"""The benchmark against PyTorch runs and says what its readers need; never how fast anything is."""
+"""Benchmarks run and say what their readers need; never how fast anything is."""
 
 import json
 import math
@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from archsearch.llama_cpp.classes import gguf_class
+from genomes import Runtime, accounting
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "proxy_throughput.py"
 
@@ -30,3 +33,20 @@ def test_a_shrunk_throughput_run_finds_the_same_models_and_writes_its_rows(tmp_p
             assert row[key] > 0
         assert row["rounds"] >= 3
         assert row["p10_p90"].keys() == {"ours", "eager"}
+
+
+@pytest.mark.parametrize("runtimes", [(), ("llama.cpp",)])
+def test_held_out_models_are_drawn_by_the_seed_and_run_by_the_runtime(
+    runtimes: tuple[Runtime, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    from latency_accuracy import LARGEST, SMALLEST, held_out
+
+    presets = ["lfm2", "nemotron-h"] if runtimes else ["hybrid", "everything"]
+    models = held_out(4, presets, 0, runtimes)
+    assert models == held_out(4, presets, 0, runtimes) != held_out(4, presets, 1, runtimes)
+    for name, architecture in models:
+        assert name.startswith(tuple(presets))
+        assert SMALLEST <= accounting.parameters(architecture) <= LARGEST
+        if runtimes:
+            assert gguf_class(architecture).name in ("qwen3", "lfm2", "nemotron_h")
