@@ -31,12 +31,12 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Device, Path, lis
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        calibrate("here", out, TINY, LAYOUTS, stop)
+        calibrate("here", out, TINY, LAYOUTS, progress=stop)
     kept = rows.read_text(encoding="utf-8")
     assert len(kept.splitlines()) == 2 and not out.exists()
     rows.write_text(kept + kept[:40], encoding="utf-8")
     told: list[tuple[int, int, str]] = []
-    found = calibrate("here", out, TINY, LAYOUTS, lambda *seen: told.append(seen))
+    found = calibrate("here", out, TINY, LAYOUTS, progress=lambda *seen: told.append(seen))
     assert rows.read_text(encoding="utf-8").startswith(kept)
     return found, out, told
 

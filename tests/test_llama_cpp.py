@@ -159,6 +159,16 @@ def test_a_profile_of_llama_cpp_refuses_what_it_does_not_run() -> None:
         predict(foreign, profile, workload)
 
 
+def test_the_last_feed_forward_of_a_prompt_costs_nothing() -> None:
+    profile, workload = made.device(), Workload(context=16, weights="int8", cache="float16")
+    one, whole = (
+        predict(made.architecture(*blocks), profile, workload)
+        for blocks in ([made.ATTENTION], [made.ATTENTION, made.SWIGLU])
+    )
+    assert one.prefill_latency_s == whole.prefill_latency_s
+    assert one.decode_latency_s.value < whole.decode_latency_s.value
+
+
 def test_a_candidate_that_the_runtime_does_not_run_is_rejected_with_the_cause() -> None:
     price = "{metric: decode_latency_s, device: made-up, context: 16, weights: int8, cache: float16}"
     quickstart = Path(__file__).parents[1] / "examples" / "quickstart.yaml"

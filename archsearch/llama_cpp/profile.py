@@ -7,6 +7,9 @@ from typing import Any
 from hardware_profiles import Device, Figure, Peak, Provenance, this_machine
 from hardware_profiles.families import HEAD, Case, Measured, Terms, fit_families, terms_of
 
+LARGE = 8
+"""Blocks that have less than this part of the largest's work do not count: small times are noise."""
+
 
 def device(name: str, rows: Sequence[Measured], origin: dict[str, Any], load_average: float | None) -> Device:
     """A calibrated profile; its peak and its bandwidth are those of the fastest measured blocks.
@@ -18,7 +21,8 @@ def device(name: str, rows: Sequence[Measured], origin: dict[str, Any], load_ave
     blocks = [row for row in rows if row.case.operator != HEAD]
 
     def fastest(work: Callable[[Measured], float], seconds: Callable[[Measured], float]) -> tuple[float, str]:
-        found = max(blocks, key=lambda row: work(row) / seconds(row))
+        least = max(map(work, blocks)) / LARGE
+        found = max((row for row in blocks if work(row) >= least), key=lambda row: work(row) / seconds(row))
         return work(found) / seconds(found), _said(found.case)
 
     peak, by = fastest(lambda row: _flops(row.case), lambda row: row.amount("prefill"))
