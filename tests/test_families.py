@@ -11,6 +11,7 @@ from archsearch.calibrating import GRIDS, LAYOUTS, Grid, cases
 from genomes import Architecture, InvalidInput, Scale, Skip, parse_layout
 from genomes.accounting import parameters
 from hardware_profiles import Device, Workload, device, predict, read_device
+from hardware_profiles.drift import drifts
 from hardware_profiles.families import HEAD, Case, Family, Measured, fit_families, terms
 from hardware_profiles.validation import Validation, errors
 
@@ -261,3 +262,17 @@ def test_skips_cost_nothing(calibrated: Device) -> None:
         predict(plain, calibrated, workload).decode_latency_s
         == predict(longer, calibrated, workload).decode_latency_s
     )
+
+
+# Drift
+
+
+def test_drift_lasts_and_a_disturbed_reading_does_not() -> None:
+    readings = [{"prefill": 1.0, "decode": 2.0} for _ in range(20)]
+    readings += [{"prefill": 1.5, "decode": 2.0 * 1.21} for _ in range(20)]
+    readings[5] = {"prefill": 9.0, "decode": 9.0}
+    found = drifts(readings, {"prefill": 1.0, "decode": 2.0})
+    assert len(found) == 40
+    assert all(pace == {"prefill": 1.0, "decode": 1.0} for pace in found[:16])
+    assert all(pace == pytest.approx({"prefill": 1.5, "decode": 1.1}) for pace in found[24:])
+    assert drifts([{"prefill": 2.0, "decode": 2.0}], {"prefill": 1.0, "decode": 2.0})[0]["prefill"] == 2.0
