@@ -135,7 +135,9 @@ def calibrate(
 def _process_bytes(profile: Device, grid: Grid, runtime: Runtime) -> float:
     """By how much the peak memory of small models of several operators is above its prediction."""
     width = sorted(grid.widths)[len(grid.widths) // 2]
-    scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS)
+    scale = Scale(
+        width=width, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS, repeat="stack"
+    )
     dtype, weights, cache = read_types((grid.types or runtime.most_types)[0], runtime)
     workload = Workload(context=max(grid.contexts), dtype=dtype, weights=weights, cache=cache)
     beyond = []
