@@ -37,10 +37,11 @@ def held_out(
     found: list[tuple[str, Architecture]] = []
     while len(found) < count:
         space = preset(presets[len(found) % len(presets)])
+        width, blocks = int(rng.choice(WIDTHS)), int(rng.choice(BLOCKS))
         scale = Scale(
-            width=int(rng.choice(WIDTHS)),
+            width=width,
             head_dim=HEAD_DIM,
-            blocks=int(rng.choice(BLOCKS)),
+            blocks=blocks - blocks % 2 if deploys_to else blocks,  # layers there are of two blocks
             vocab_size=VOCABULARY,
             repeat="stack",
         )

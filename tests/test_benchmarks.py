@@ -43,8 +43,8 @@ def test_held_out_models_are_drawn_by_the_seed_and_run_by_the_runtime(
     from latency_accuracy import LARGEST, SMALLEST, held_out
 
     presets = ["lfm2", "nemotron-h"] if runtimes else ["hybrid", "everything"]
-    models = held_out(4, presets, 0, runtimes)
-    assert models == held_out(4, presets, 0, runtimes) != held_out(4, presets, 1, runtimes)
+    models = held_out(6, presets, 0, runtimes)
+    assert models == held_out(6, presets, 0, runtimes) != held_out(6, presets, 1, runtimes)
     for name, architecture in models:
         assert name.startswith(tuple(presets))
         assert SMALLEST <= accounting.parameters(architecture) <= LARGEST
