@@ -12,12 +12,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from archsearch.calibration_grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases
 from archsearch.devices import measure_device, write_whole
 from archsearch.fresh_process import environment
 from archsearch.llama_cpp import profile as llama_cpp_profile
@@ -26,51 +26,13 @@ from archsearch.runtimes import JAX, Runtime, find_runtime, read_types
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, predict
 from hardware_profiles.drift import drifts
-from hardware_profiles.families import HEAD, PHASES, Case, Measured, fit_families
+from hardware_profiles.families import PHASES, Case, Measured, fit_families
 
-LAYOUTS = JAX.layouts
-HEAD_DIM = 64
-SMALL_VOCABULARY = 256
-"""Of the stacks, so that blocks are what takes the time."""
-VOCABULARIES = (4096, 32768)
-"""At which embedding and logits are measured."""
-STACK_PARAMETERS = 4_000_000
-"""Blocks of a stack together, at least, as far as `MOST_COPIES` allows."""
-FEWEST_COPIES, MOST_COPIES = 2, 4
 MIXED_BLOCKS = 8
 """Of the models that tell what a process holds beside weights, state and programs."""
-MOST_TOKENS = 32768
-"""Of all sequences of a batch together."""
 
 Progress = Callable[[int, int, str], None]
 """Told cases done, cases in all, and what comes next."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What is measured; every width with every context."""
-
-    widths: tuple[int, ...]
-    contexts: tuple[int, ...]
-    """For operators whose state is of one size."""
-    growing: tuple[int, ...]
-    """For those whose state grows with the context."""
-    batches: tuple[int, ...] = (1,)
-    types: tuple[str, ...] | None = ("float32",)
-    """Of the arithmetic, and after slashes those that weights and states are stored in where they are others;
-    None for the runtime's own."""
-
-
-GRIDS = {
-    "quick": Grid(widths=(256, 512, 1024), contexts=(256, 1024), growing=(256, 1024, 2048)),
-    "full": Grid(
-        widths=(256, 512, 1024, 2048, 4096),
-        contexts=(256, 1024),
-        growing=(256, 1024, 4096, 16384, 32768),
-        batches=(1, 4, 16),
-        types=None,
-    ),
-}
 
 
 def calibrate(
@@ -146,50 +108,6 @@ def _process_bytes(profile: Device, grid: Grid, runtime: Runtime) -> float:
         found = measure_once(architecture, workload, runtime)["peak_memory_bytes"]
         beyond.append(found - predict(architecture, profile, workload).peak_memory_bytes.value)
     return max(0.0, float(median(beyond)))
-
-
-def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterator[Case]:
-    """Every stack of a grid; the empty ones first, then operator after operator.
-
-    Raises `InvalidInput` for types that the runtime does not run.
-    """
-    types = [read_types(text, runtime) for text in grid.types or runtime.most_types]
-    batches = grid.batches if runtime is JAX else (1,)
-    for (dtype, weights, cache), width, context, vocabulary, batch in product(
-        types, grid.widths, grid.contexts[-1:], VOCABULARIES, batches
-    ):
-        yield Case(
-            operator=HEAD,
-            block={},
-            width=width,
-            vocab_size=vocabulary,
-            copies=1,
-            context=context,
-            batch=batch,
-            dtype=dtype,
-            weights=weights,
-            cache=cache,
-        )
-    for text, (dtype, weights, cache), width in product(layouts, types, grid.widths):
-        scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=SMALL_VOCABULARY)
-        block = parse_layout(text).blocks[0].at(scale)
-        grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
-        copies = -(-STACK_PARAMETERS // block.parameters(width))
-        for context, batch in product(grid.growing if grows else grid.contexts, batches):
-            if context * batch > MOST_TOKENS:
-                continue
-            yield Case(
-                operator=block.name,
-                block=block.to_dict(),
-                width=width,
-                vocab_size=SMALL_VOCABULARY,
-                copies=max(FEWEST_COPIES, min(MOST_COPIES, copies)),
-                context=context,
-                batch=batch,
-                dtype=dtype,
-                weights=weights,
-                cache=cache,
-            )
 
 
 def _profile(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from math import prod
 
-from archsearch.calibrating import Grid, cases
+from archsearch.calibration_grid import Grid, cases
 from archsearch.llama_cpp import profile
 from archsearch.runtimes import LLAMA_CPP
 from genomes import Architecture, read_architecture

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from archsearch import cli
-from archsearch.calibrating import Grid, calibrate
+from archsearch.calibrating import calibrate
+from archsearch.calibration_grid import Grid
 from archsearch.measuring import FIGURES
 from archsearch.validating import validate, with_validation
 from genomes import InvalidInput, Scale, parse_layout

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archsearch.calibrating import GRIDS, LAYOUTS, Grid, cases
+from archsearch.calibration_grid import GRIDS, LAYOUTS, Grid, cases
 from genomes import Architecture, InvalidInput, Scale, Skip, parse_layout
 from genomes.accounting import parameters
 from hardware_profiles import Device, Workload, device, predict, read_device
