@@ -8,8 +8,8 @@ from proxies.kernels import attention
 from proxies.kernels.attention import cached_attention, naive_attention, visible
 
 
-@pytest.mark.parametrize("window", [None, 5, 60])
-@pytest.mark.parametrize(("tokens", "before", "slots"), [(2, 0, 2), (33, 0, 40), (17, 50, 100), (40, 7, 47)])
+@pytest.mark.parametrize("window", [None, 5])
+@pytest.mark.parametrize(("tokens", "before", "slots"), [(2, 0, 2), (17, 50, 80), (40, 7, 47)])
 def test_a_prompt_over_a_cache_in_pieces_is_the_definition(
     tokens: int, before: int, slots: int, window: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

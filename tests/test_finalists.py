@@ -202,6 +202,7 @@ def once_each(path: Path, base: Path) -> None:
     assert len(campaigns.events(path, "finalists")) == 1
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_two_measurements_measures_the_rest(base, folder, tmp_path):
     out = tmp_path / "run"
     command = [

