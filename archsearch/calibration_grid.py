@@ -8,7 +8,6 @@ from archsearch.runtimes import JAX, Runtime, read_types
 from genomes import Scale, parse_layout
 from hardware_profiles.families import HEAD, Case
 
-LAYOUTS = JAX.layouts
 HEAD_DIM = 64
 SMALL_VOCABULARY = 256
 """Of the stacks, so that blocks are what takes the time."""

@@ -11,9 +11,8 @@ from hardware_profiles.families import PHASES, Phase
 REACH = 4
 """Measurements before and after whose readings count too."""
 FOLLOWED: dict[Phase, float] = {"prefill": 1.0, "decode": 0.5}
-"""How much of the yardstick's drift, in logarithms, whole models show. A token is more than a stream from
-memory: when the stream ran 13 % slower than at the calibration, 16 random hybrids decoded some 5 % slower
-(`benchmarks/latency_accuracy.py`)."""
+"""How much of the yardstick's drift, in logarithms, is taken off. A token is more than a stream from memory,
+and follows its drift only in part; half is a round figure."""
 
 
 def drifts(

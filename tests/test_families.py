@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archsearch.calibration_grid import GRIDS, LAYOUTS, Grid, cases
+from archsearch.calibration_grid import GRIDS, Grid, cases
+from archsearch.runtimes import JAX
 from genomes import Architecture, InvalidInput, Scale, Skip, parse_layout
 from genomes.accounting import parameters
 from hardware_profiles import Device, Workload, device, predict, read_device
@@ -52,7 +53,7 @@ def parse_block(case: Case):
 @pytest.fixture(scope="module")
 def calibrated() -> Device:
     rng = np.random.default_rng(0)
-    rows = [measured(case, float(rng.uniform(0.8, 1.3))) for case in cases(SMALL, LAYOUTS)]
+    rows = [measured(case, float(rng.uniform(0.8, 1.3))) for case in cases(SMALL, JAX.layouts)]
     plain = device("generic-x86-core").to_dict()
     fitted = [family.model_dump(mode="json") for family in fit_families(rows)]
     return read_device(
@@ -136,7 +137,7 @@ def test_a_fit_needs_rows() -> None:
 def test_a_grid_measures_every_operator(grid: Grid) -> None:
     from genomes import operator_table
 
-    found = list(cases(grid, LAYOUTS))
+    found = list(cases(grid, JAX.layouts))
     assert {case.operator for case in found} == {*operator_table(), HEAD} - {"skip"}
     assert len({case.model_dump_json() for case in found}) == len(found)
     for case in found:
