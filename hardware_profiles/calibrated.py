@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from genomes import Architecture, InvalidInput, Operator
 from hardware_profiles.device import Device
 from hardware_profiles.families import HEAD, Family, Phase, Quantity, terms
+from hardware_profiles.machine import this_machine
+from hardware_profiles.work import weight_and_state_bytes
 from hardware_profiles.workload import Estimate, Workload
 
 UNVALIDATED = (1 / 1.3, 1.3)
 """Factors of the low and the high end as long as no whole model was measured."""
+IN_CACHE = 0.6
+"""Of the last-level cache, that a model which decodes again and again finds its own: other guests of the
+processor and states that come and go take the rest. `benchmarks/decode_from_cache.py` shows it."""
 BEYOND = 1.5
 """How much farther both ends lie where something was not measured."""
 
@@ -26,6 +31,19 @@ class Price:
 
     estimate: Estimate
     notes: tuple[str, ...]
+
+
+def held(resident_bytes: float, device: Device) -> float:
+    """The share of a model that the last-level cache still holds when the next token is decoded."""
+    if device.cache_bytes is None:
+        return 0.0
+    return min(1.0, IN_CACHE * device.cache_bytes.value / resident_bytes)
+
+
+def lies_in_cache(architecture: Architecture, workload: Workload) -> bool:
+    """Whether this machine's last-level cache holds the whole model from one token to the next."""
+    cache = this_machine().cache_bytes or 0
+    return weight_and_state_bytes(architecture, workload) <= IN_CACHE * cache
 
 
 def has_curves(device: Device, workload: Workload) -> bool:
@@ -58,6 +76,7 @@ def latency(
 ) -> Price:
     """Seconds of a prompt or of a decoded token; `roofline` prices a block that has no family."""
     seconds, notes = 0.0, []
+    in_cache = held(weight_and_state_bytes(architecture, workload), device) if phase == "decode" else 0.0
     blocks = _blocks(architecture)
     if phase == "prefill" and _is_llama_cpp(device) and architecture.blocks[-1].name == "swiglu":
         blocks[architecture.blocks[-1]] -= 1  # which it runs for the last token only
@@ -69,7 +88,8 @@ def latency(
             notes.append(f"{block.name} was not measured: priced by the roofline")
             continue
         work = terms(phase, block, architecture.width, architecture.vocab_size, workload)
-        seconds += count * family.amount(work, architecture.width)
+        own = family.amount(work, architecture.width)
+        seconds += count * own * (1 - in_cache * (1 - (family.cached or 1.0)))
         outside = family.beyond(block, architecture.width, workload)
         notes += [f"{family.operator}: {text}" for text in outside]
     found = device.validation

@@ -18,13 +18,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from genomes import InvalidInput, Operator
-from genomes.accounting import norm_parameters
 from genomes.operators import read_operator
-from hardware_profiles.work import chunk_flops
+from hardware_profiles.work import chunk_flops, table_bytes, weight_traffic_bytes
 from hardware_profiles.workload import Workload
 
 Phase = Literal["prefill", "decode"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
+Timed = Literal["prefill", "decode", "cached"]
+"""What is timed of a stack; `cached` is a token when the last-level cache holds the stack."""
 Quantity = Literal["prefill", "decode", "working"]
 """Seconds, seconds, bytes beside weights and state."""
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
@@ -69,7 +70,10 @@ class Measured(_Value):
 
     case: Case
     prefill_s: float = Field(gt=0)
-    decode_s: float = Field(gt=0)
+    decode_s: float = Field(gt=0, description="with caches full of something else")
+    cached_s: float | None = Field(
+        default=None, gt=0, description="when the last-level cache holds the stack; null: it is too large"
+    )
     prefill_spread: float = Field(ge=0, description="(p90 - p10) / median of the samples")
     decode_spread: float = Field(ge=0)
     working_bytes: float = Field(gt=0, description="most that a program needs beside weights and state")
@@ -106,6 +110,12 @@ class Family(_Value):
     batches: tuple[int, ...] = Field(min_length=1)
     misfit: float = Field(ge=0, description="median relative error on the rows that it was fitted to")
     rows: int = Field(ge=1)
+    cached: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="share of a token's time when the last-level cache holds the model; null: not measured",
+    )
 
     @model_validator(mode="after")
     def _positive(self) -> "Family":
@@ -159,13 +169,12 @@ def decode_terms(block: Operator | None, width: int, vocab_size: int, workload: 
     if block is None:
         return {
             "runs": 1,
-            "weight_bytes": workload.bytes_of(weights=width * vocab_size),
+            "weight_bytes": table_bytes(width, vocab_size, workload),
             "flops": 2.0 * batch * width * vocab_size,
         }
-    weights = block.weight_traffic(width, batch) + norm_parameters(block, width)
     return {
         "runs": 1,
-        "weight_bytes": workload.bytes_of(weights=weights),
+        "weight_bytes": weight_traffic_bytes(block, width, batch, workload),
         "state_bytes": workload.bytes_of(state=batch * block.state_traffic(width, workload.context)),
         "flops": batch * block.decode_flops(width, workload.context),
     }
@@ -188,15 +197,14 @@ def prefill_terms(block: Operator | None, width: int, vocab_size: int, workload:
             continue
         flops = batch * chunk_flops(block, width, start, end)
         dense = batch * tokens * block.decode_flops(width, 1)
-        weights = block.weight_traffic(width, batch * tokens) + norm_parameters(block, width)
-        terms["weight_bytes"] += workload.bytes_of(weights=weights)
+        terms["weight_bytes"] += weight_traffic_bytes(block, width, batch * tokens, workload)
         terms["dense_flops"] += min(dense, flops)
         terms["context_flops"] += max(0, flops - dense)
         terms["state_bytes"] += 2 * workload.bytes_of(state=batch * block.state_elements(width, end))
         terms["row_bytes"] += item * batch * tokens * (2 * block.activation_elements(width) + 4 * width)
         terms["steps"] += tokens
     if block is None:
-        terms["weight_bytes"] = workload.bytes_of(weights=width * vocab_size)
+        terms["weight_bytes"] = table_bytes(width, vocab_size, workload)
     return dict(terms)
 
 
@@ -265,12 +273,19 @@ def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
         batches=tuple(sorted({row.case.batch for row in rows})),
         misfit=0.0,
         rows=len(rows),
+        cached=_cached(rows) if quantity == "decode" else None,
     )
     errors = [
         abs(family.amount(found, row.case.width) / amount - 1)
         for row, found, amount in zip(rows, work, amounts, strict=True)
     ]
     return family.model_copy(update={"misfit": float(median(errors))})
+
+
+def _cached(rows: Sequence[Measured]) -> float | None:
+    """The usual share of a token's time that is left where nothing comes from memory."""
+    shares = [row.cached_s / row.decode_s for row in rows if row.cached_s is not None]
+    return min(1.0, median(shares)) if shares else None
 
 
 def terms_of(case: Case, quantity: Quantity) -> Terms:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hardware_profiles.families import Phase
+from hardware_profiles.families import Timed
 
 WARM_UP_STEPS = 8
 FEWEST_STEPS = 64
@@ -55,12 +55,24 @@ def sample(step: Step, warm_up: int, fewest: int, before: Step = lambda: None) -
             look_at = 2 * len(seconds)
 
 
-def sample_stack(prefill: Step, decode: Step, before: Step) -> dict[Phase, list[float]]:
-    """Seconds of the prompts and tokens of a stack; `before` each token is not timed."""
-    return {
+def sample_stack(
+    prefill: Step, decode: Step, flush: Step, before: Step = lambda: None, *, small: bool = False
+) -> dict[Timed, list[float]]:
+    """Seconds of the prompts and tokens of a stack; `before` each token and `flush` of the caches are not
+    timed. Where the stack is `small`, tokens without a flush too.
+    """
+
+    def flushed() -> None:
+        before()
+        flush()
+
+    found: dict[Timed, list[float]] = {
         "prefill": _sample_briefly(prefill, STACK_PROMPTS, 1, lambda: None),
-        "decode": _sample_briefly(decode, STACK_TOKENS, STACK_PROMPTS, before),
+        "decode": _sample_briefly(decode, STACK_TOKENS, STACK_PROMPTS, flushed),
     }
+    if small:
+        found["cached"] = _sample_briefly(decode, STACK_TOKENS, STACK_PROMPTS, before)
+    return found
 
 
 def _sample_briefly(step: Step, fewest: int, anyway: int, before: Step) -> list[float]:

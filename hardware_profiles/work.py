@@ -18,9 +18,10 @@ taken as fused: its scores never reach memory (FlashAttention, arXiv 2205.14135)
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 from genomes import Architecture, Operator
-from genomes.accounting import head_flops, norm_parameters, parameters, state_elements
+from genomes.accounting import head_flops, state_elements
 from hardware_profiles.workload import Workload
 
 ELEMENTWISE_ROWS = 4
@@ -48,9 +49,8 @@ def decode_work(architecture: Architecture, workload: Workload) -> Iterator[Work
     for block, count in _blocks(architecture):
         flops = block.decode_flops(width, context)
         state = workload.bytes_of(state=batch * block.state_traffic(width, context))
-        rest = workload.bytes_of(
-            weights=_weights(block, width, batch), activations=batch * _activation_traffic(block, width)
-        )
+        rest = workload.bytes_of(activations=batch * _activation_traffic(block, width))
+        rest += weight_traffic_bytes(block, width, batch, workload)
         growing = batch * (flops - block.decode_flops(width, 1))
         yield Work(batch * flops, rest + state, count, growing, state)
     yield _embedding(architecture, workload, 1)
@@ -68,10 +68,8 @@ def prefill_work(architecture: Architecture, workload: Workload) -> Iterator[Wor
             elements = block.state_elements(width, end)
             written = min(elements, tokens * (block.state_traffic(width, end) - elements))
             state = workload.bytes_of(state=batch * (elements + written))
-            rest = workload.bytes_of(
-                weights=_weights(block, width, batch * tokens),
-                activations=batch * tokens * _activation_traffic(block, width),
-            )
+            rest = workload.bytes_of(activations=batch * tokens * _activation_traffic(block, width))
+            rest += weight_traffic_bytes(block, width, batch * tokens, workload)
             flops = chunk_flops(block, width, start, end)
             growing = batch * (flops - tokens * block.decode_flops(width, 1))
             yield Work(batch * flops, rest + state, count, growing, state)
@@ -86,7 +84,31 @@ def state_bytes(architecture: Architecture, workload: Workload) -> int:
 
 def weight_and_state_bytes(architecture: Architecture, workload: Workload) -> int:
     """Bytes of all weights, and of the batch's state after `context` tokens."""
-    return workload.bytes_of(weights=parameters(architecture)) + state_bytes(architecture, workload)
+    return weight_bytes(architecture, workload) + state_bytes(architecture, workload)
+
+
+def weight_bytes(architecture: Architecture, workload: Workload) -> int:
+    """Bytes of all weights."""
+    width = architecture.width
+    tables = 1 if architecture.tied_embeddings else 2
+    blocks = sum(
+        count * workload.weight_bytes([*block.own_weights(width).values(), (width,)])
+        for block, count in _blocks(architecture)
+    )
+    return blocks + workload.weight_bytes([(width,), *[(width, architecture.vocab_size)] * tables])
+
+
+def weight_traffic_bytes(block: Operator, width: int, tokens: int, workload: Workload) -> int:
+    """Bytes of weights, the norm's too, that a block reads to work on `tokens` tokens at once."""
+    shapes = block.weights(width).values()
+    every = sum(map(prod, shapes))
+    read = block.weight_traffic(width, tokens) / every if every else 0.0
+    return round(read * workload.weight_bytes(shapes)) + workload.weight_bytes([(width,)])
+
+
+def table_bytes(width: int, rows: int, workload: Workload) -> int:
+    """Bytes of so many rows of the embedding or the head."""
+    return workload.weight_bytes([(width, rows)])
 
 
 def activation_bytes(architecture: Architecture, workload: Workload) -> int:
@@ -112,10 +134,6 @@ def _blocks(architecture: Architecture) -> list[tuple[Operator, int]]:
     return [(b, n) for b, n in Counter(architecture.blocks).items() if b.kind != "skip"]
 
 
-def _weights(block: Operator, width: int, tokens: int) -> int:
-    return block.weight_traffic(width, tokens) + norm_parameters(block, width)
-
-
 def _activation_traffic(block: Operator, width: int) -> int:
     """Elements moved for one token: intermediate results both ways, norm and residual addition."""
     return 2 * block.activation_elements(width) + ELEMENTWISE_ROWS * width
@@ -123,14 +141,13 @@ def _activation_traffic(block: Operator, width: int) -> int:
 
 def _embedding(architecture: Architecture, workload: Workload, tokens: int) -> Work:
     """A row of the table read and a row written for each token."""
-    elements = workload.batch * tokens * architecture.width
-    return Work(0, workload.bytes_of(weights=elements, activations=elements))
+    width, rows = architecture.width, workload.batch * tokens
+    return Work(0, table_bytes(width, rows, workload) + workload.bytes_of(activations=rows * width))
 
 
 def _head(architecture: Architecture, workload: Workload) -> Work:
     """Final norm and logits of one token of each sequence: the whole table is read, tied or not."""
     width, vocabulary, batch = architecture.width, architecture.vocab_size, workload.batch
-    moved = workload.bytes_of(
-        weights=width + width * vocabulary, activations=batch * (ELEMENTWISE_ROWS * width + vocabulary)
-    )
-    return Work(batch * head_flops(architecture), moved)
+    rows = workload.bytes_of(activations=batch * (ELEMENTWISE_ROWS * width + vocabulary))
+    norm = workload.weight_bytes([(width,)])
+    return Work(batch * head_flops(architecture), table_bytes(width, vocabulary, workload) + norm + rows)

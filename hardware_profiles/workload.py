@@ -1,6 +1,8 @@
 """What is asked of a device, and what the cost model answers."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, Literal, get_args
 
 from genomes import InvalidInput
@@ -9,7 +11,7 @@ Dtype = Literal["float32", "float16", "bfloat16"]
 """Type of the arithmetic and of the activations; of weights and state too, unless they say otherwise."""
 
 WeightDtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
-"""Type that weights are stored in: matrices, embedding and, for simplicity, the few norm vectors."""
+"""Type that weights are stored in; `Workload.weight_bytes` says which weights."""
 
 CacheDtype = Literal["float32", "float16", "bfloat16", "int8"]
 """Type that the KV cache and recurrent states are stored in."""
@@ -28,6 +30,9 @@ STORAGE: dict[str, tuple[int, int]] = {
 """Bytes of a block and its elements. The integers are those of GGUF, 32 to a block with one float16 scale:
 `block_q8_0` and `block_q4_0` in ggml's `ggml-common.h` (github.com/ggml-org/llama.cpp), 8.5 and 4.5 bits an
 element."""
+BLOCKED = ("int8", "int4")
+BLOCK = 32
+"""Elements, along the inputs of a matrix."""
 
 
 def stored_bytes(elements: int, dtype: str) -> int:
@@ -87,13 +92,25 @@ class Workload:
         """Of arithmetic, weights and states."""
         return self.dtype, self.weight_dtype, self.cache_dtype
 
-    def bytes_of(self, *, weights: int = 0, state: int = 0, activations: int = 0) -> int:
+    def bytes_of(self, *, state: int = 0, activations: int = 0) -> int:
         """Bytes of so many elements of each, each rounded up to a whole byte."""
-        return (
-            stored_bytes(weights, self.weight_dtype)
-            + stored_bytes(state, self.cache_dtype)
-            + stored_bytes(activations, self.dtype)
-        )
+        return stored_bytes(state, self.cache_dtype) + stored_bytes(activations, self.dtype)
+
+    def weight_bytes(self, shapes: Iterable[tuple[int, ...]]) -> int:
+        """Bytes of weights of these shapes, matrices `[..., in, out]`.
+
+        Blocks of integers lie along the inputs. Matrices whose inputs no block divides are float16, as those
+        of llama.cpp (`src/llama-quant.cpp`); vectors stay in the arithmetic's type.
+        """
+        return sum(stored_bytes(prod(shape), self._stored(shape)) for shape in shapes)
+
+    def _stored(self, shape: tuple[int, ...]) -> str:
+        """What a weight of this shape is stored in."""
+        if self.weight_dtype not in BLOCKED:
+            return self.weight_dtype
+        if len(shape) < 2:
+            return self.dtype
+        return "float16" if shape[-2] % BLOCK else self.weight_dtype
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ that compilers and allocators have one history. A case is run as `archsearch mea
 time of an empty stack of the same width and context is taken off, and the rest divided by the blocks.
 
 Between two tokens the caches are filled with something else, as the other blocks of a large model do: a
-stack of a few blocks would otherwise decode from the cache.
+stack of a few blocks would otherwise decode from the cache. Where the cache holds the whole stack, tokens are
+timed without that too, for models that are small enough themselves.
 """
 
 import sys
@@ -19,8 +20,10 @@ import numpy as np
 
 from genomes import Architecture, read_architecture
 from genomes.operators import Skip, SwiGLU
+from hardware_profiles import drift
 from hardware_profiles.asked import answer_cases
-from hardware_profiles.families import Phase
+from hardware_profiles.calibrated import lies_in_cache
+from hardware_profiles.families import PHASES, Case, Timed
 from hardware_profiles.resident import other_load
 from hardware_profiles.sampling import sample_stack
 from proxies.measuring import Runner, threads
@@ -30,7 +33,7 @@ PREFILL_CHUNK = 512
 SMALLEST_SHARE = 0.05
 """Of the stack's time, that what its blocks take is at least said to be: below, the empty stack's noise."""
 
-Sampled = tuple[dict[Phase, list[float]], int]
+Sampled = tuple[dict[Timed, list[float]], int]
 """With the working memory of the hungrier program, in bytes."""
 
 
@@ -58,7 +61,7 @@ def _measured(case: dict[str, Any], empty: Sampled, yardstick: Yardstick) -> dic
     before = yardstick.read()
     with other_load() as others:
         samples, working = empty if case["operator"] == "head" else _sample(_stack(case), case, yardstick)
-    after = yardstick.read()
+    pace = drift.between(before, yardstick.read())
     found: dict[str, Any] = {"working_bytes": working, "other_load": others[0]}
     for phase, seconds in samples.items():
         p10, middle, p90 = np.percentile(seconds, (10, 50, 90))
@@ -66,9 +69,9 @@ def _measured(case: dict[str, Any], empty: Sampled, yardstick: Yardstick) -> dic
         if case["operator"] != "head":
             own = max(middle - np.median(empty[0][phase]), SMALLEST_SHARE * middle) / case["copies"]
         found[f"{phase}_s"] = float(own)
-        found[f"{phase}_spread"] = float((p90 - p10) / middle)
-    found["yardstick"] = {name: (before[name] + after[name]) / 2 for name in before}
-    return found
+        if phase in PHASES:
+            found[f"{phase}_spread"] = float((p90 - p10) / middle)
+    return found | {"yardstick": pace}
 
 
 def _stack(case: dict[str, Any]) -> Architecture:
@@ -96,7 +99,9 @@ def _sample(architecture: Architecture, case: dict[str, Any], yardstick: Yardsti
     runner.prefill()
     for _ in range(2):
         runner.decode()
-    return sample_stack(runner.prefill, runner.decode, yardstick.flush), runner.working_bytes
+    small = jax.default_backend() == "cpu" and lies_in_cache(architecture, Case.model_validate(case).workload)
+    samples = sample_stack(runner.prefill, runner.decode, yardstick.flush, small=small)
+    return samples, runner.working_bytes
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ import numpy as np
 import psutil
 
 from genomes import Architecture, InvalidInput, read_architecture
+from hardware_profiles import drift
 from hardware_profiles.asked import Request, answer
 from hardware_profiles.resident import other_load, peak_bytes, require_bytes, reset_peak, resident_bytes, trim
 from hardware_profiles.sampling import (
@@ -192,14 +193,14 @@ def measure(request: Request) -> dict[str, Any]:
             str(depth): sample(runner.at_depth(depth), WARM_UP_STEPS, FEWEST_STEPS)
             for depth in request.depths
         }
-    after = yardstick.read()
+    pace = drift.between(before, yardstick.read())
     if not bool(jnp.isfinite(runner.decode()).all()):
         raise RuntimeError(f"the logits are not finite in {request.dtype} with random weights")
     return {
         "prefill_latency_s": prefill,
         "decode_latency_s": decode,
         "decode_latency_by_depth_s": by_depth,
-        "yardstick": {phase: (before[phase] + after[phase]) / 2 for phase in before},
+        "yardstick": pace,
         "settled": max(variation(prefill), variation(decode)) <= SETTLED,
         "peak_memory_bytes": peak,
         "memory_counts": counts,

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -26,6 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 from jax.typing import DTypeLike
+
+from hardware_profiles import this_machine
 
 FORMAT = "archsearch/probes"
 VERSION = 1
@@ -43,7 +44,6 @@ _GPU_SHAPES = ((2048, 2048, 2048), (4096, 4096, 4096), (512, 4096, 16384))
 _SMALLEST_STREAM_BYTES = 128 << 20
 _LARGEST_STREAM_BYTES = 1 << 30
 _WARM_UP = {"dispatch": 64, "matmul": 3, "matvec": 2}
-_CACHES = "/sys/devices/system/cpu/cpu0/cache"
 
 
 @dataclass
@@ -162,7 +162,7 @@ def _values(shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
 
 def _stream_shape() -> tuple[int, int]:
     """A square matrix of four times the last-level cache in float32, twice in bfloat16, within bounds."""
-    wanted = min(max(4 * _last_level_cache_bytes(), _SMALLEST_STREAM_BYTES), _LARGEST_STREAM_BYTES)
+    wanted = min(max(4 * (this_machine().cache_bytes or 0), _SMALLEST_STREAM_BYTES), _LARGEST_STREAM_BYTES)
     side = int((wanted / 4) ** 0.5)
     side = -(-side // 256) * 256
     return side, side
@@ -172,15 +172,6 @@ def _clock_hz() -> float | None:
     """Of the processor, where the operating system tells it."""
     found = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
     return found.current * 1e6 if found is not None and found.current > 0 else None
-
-
-def _last_level_cache_bytes() -> int:
-    """The largest cache that Linux reports, 0 where it reports none."""
-    try:
-        sizes = [path.read_text().strip() for path in Path(_CACHES).glob("index*/size")]
-        return max((int(size[:-1]) * {"K": 1 << 10, "M": 1 << 20}[size[-1]] for size in sizes), default=0)
-    except (OSError, ValueError, KeyError, IndexError):
-        return 0
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Weights stored in fewer bits, for measuring: 32 to a block, with one float16 scale.
 
 `int8` and `int4` are laid out as GGUF's `Q8_0` and `Q4_0` (`ggml-common.h`, github.com/ggml-org/llama.cpp):
-34 and 18 bytes a block, whose elements meet the same output. Matrices and the embedding are stored so, norms
-and other vectors stay as they are, and so do matrices whose inputs no block divides. jax has no product with
+34 and 18 bytes a block, whose elements meet the same output. Matrices and the embedding are stored so; those
+whose inputs no block divides are float16, norms and other vectors stay as they are. jax has no product with
 such weights: programs restore a matrix where they use it, which takes memory and time of its own.
 """
 
@@ -36,8 +36,10 @@ def store(weights: Any, dtype: str) -> Any:
 def store_one(weight: Array, dtype: str, table: bool) -> Any:
     """One of them."""
     matrix = weight.swapaxes(-1, -2) if table else weight
-    if matrix.ndim < 2 or matrix.shape[-2] % BLOCK:
+    if matrix.ndim < 2:
         return weight
+    if matrix.shape[-2] % BLOCK:
+        return weight.astype(jnp.float16)
     return _store(matrix, BITS[dtype])
 
 
@@ -49,7 +51,7 @@ def restore(weights: Any, dtype: Any) -> Any:
         if isinstance(weight, Stored):
             matrix = _restore(weight, dtype)
             whole = matrix.swapaxes(-1, -2) if is_table(path) else matrix
-        return whole
+        return whole.astype(dtype)
 
     return jax.tree_util.tree_map_with_path(leaf, weights, is_leaf=lambda z: isinstance(z, Stored))
 

@@ -1,49 +1,39 @@
-"""A fixed piece of work that tells how fast the machine is just now.
+"""The yardstick of `hardware_profiles.drift` in jax: tells how fast the machine is just now."""
 
-Shared machines drift: what took 13 ms a token takes 17 ms an hour later. Measured beside each case, the
-yardstick says by how much, apart for what memory bounds (decoding) and what arithmetic bounds (prefill).
-"""
-
-from time import perf_counter
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-STREAM_BYTES = 128 << 20
-"""Beyond the last-level cache of most CPUs."""
-SIDE = 768
-REPEATS = 9
+from hardware_profiles import drift
+from hardware_profiles.families import Phase
+from proxies.axes import Array
 
 
 class Yardstick:
-    """A matrix-vector product over `STREAM_BYTES`, and a product of two square matrices; float32."""
+    """A chain of matrix-vector products, and a product of two square matrices; float32."""
 
     def __init__(self) -> None:
-        side = int((STREAM_BYTES / 4) ** 0.5)
-        fill = jax.jit(
-            lambda n: jnp.sin(jnp.arange(n * n, dtype=jnp.float32)).reshape(n, n), static_argnums=0
-        )
-        self._stream, self._square = fill(side), fill(SIDE)
+        side = drift.CHAIN_SIDE
+        self._chain = [jnp.full((side, side), 1 / side) for _ in range(drift.CHAIN)]
+        self._square = jnp.full((drift.SIDE, drift.SIDE), 1 / drift.SIDE)
         self._row = jnp.ones((1, side))
-        self._product = jax.jit(jnp.matmul)
+        self._through, self._multiply = jax.jit(_through), jax.jit(jnp.matmul)
         self.read()
 
-    def read(self) -> dict[str, float]:
-        """Seconds of each, medians of nine: `decode` that which memory bounds, `prefill` the other."""
-        return {
-            "decode": self._median(self._row, self._stream),
-            "prefill": self._median(self._square, self._square),
-        }
+    def read(self) -> dict[Phase, float]:
+        """Seconds of each: `decode` that which memory bounds, `prefill` the other."""
+        return drift.read({"decode": self.flush, "prefill": self._product})
 
     def flush(self) -> None:
         """Fill the caches with something else, as the rest of a large model does between two tokens."""
-        self._product(self._row, self._stream).block_until_ready()
+        self._through(self._row, self._chain).block_until_ready()
 
-    def _median(self, left: jax.Array, right: jax.Array) -> float:
-        seconds = []
-        for _ in range(REPEATS):
-            start = perf_counter()
-            self._product(left, right).block_until_ready()
-            seconds.append(perf_counter() - start)
-        return float(np.median(seconds))
+    def _product(self) -> None:
+        self._multiply(self._square, self._square).block_until_ready()
+
+
+def _through(row: Array, chain: Sequence[Array]) -> Array:
+    for matrix in chain:
+        row = row @ matrix
+    return row

@@ -50,3 +50,20 @@ def test_held_out_models_are_drawn_by_the_seed_and_run_by_the_runtime(
         assert SMALLEST <= accounting.parameters(architecture) <= LARGEST
         if runtimes:
             assert gguf_class(architecture).name in ("qwen3", "lfm2", "nemotron_h")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["jax", "llama.cpp"])
+def test_a_shrunk_look_at_the_cache_writes_its_rows(runtime: str, tmp_path: Path) -> None:
+    out = tmp_path / "rows.json"
+    options = ["--runtime", runtime, "--widths", "64", "--layers", "1", "2", "--out", str(out)]
+    benchmark = BENCHMARK.with_name("decode_from_cache.py")
+    done = subprocess.run(
+        [sys.executable, str(benchmark), *options], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    assert [row["layers"] for row in rows] == [1, 2]
+    for row in rows:
+        assert row["left"] == row["seconds"] / row["flushed_seconds"] > 0
+        assert 0 < row["modelled"] <= 1

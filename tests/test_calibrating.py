@@ -11,7 +11,7 @@ from archsearch.calibration_grid import Grid
 from archsearch.measuring import FIGURES
 from archsearch.validating import validate, with_validation
 from genomes import InvalidInput, Scale, parse_layout
-from hardware_profiles import Device, Workload, device, load_device, predict
+from hardware_profiles import Device, Workload, device, load_device, predict, this_machine
 
 TINY = Grid(widths=(64,), contexts=(16,), growing=(16,))
 LAYOUTS = ("swiglu(2)", "short_conv")
@@ -53,6 +53,8 @@ def test_a_calibration_goes_on_where_it_stopped(
     assert load_device(out) == found
     rows = [json.loads(line) for line in out.with_suffix(".rows.jsonl").read_text().splitlines()]
     assert all(row["decode_s"] > 0 and row["yardstick"]["prefill"] > 0 for row in rows)
+    if this_machine().cache_bytes is not None:
+        assert all(row["cached_s"] > 0 for row in rows)  # small stacks, all of them
 
 
 @pytest.mark.slow

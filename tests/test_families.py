@@ -11,10 +11,12 @@ from archsearch.calibration_grid import GRIDS, Grid, cases
 from archsearch.runtimes import JAX
 from genomes import Architecture, InvalidInput, Scale, Skip, parse_layout
 from genomes.accounting import parameters
-from hardware_profiles import Device, Workload, device, predict, read_device
+from hardware_profiles import Device, Figure, Workload, device, predict, read_device
+from hardware_profiles.calibrated import held
 from hardware_profiles.drift import drifts
 from hardware_profiles.families import HEAD, Case, Family, Measured, fit_families, terms
 from hardware_profiles.validation import Validation, errors
+from hardware_profiles.work import weight_bytes
 
 SMALL = Grid(widths=(256, 512), contexts=(64, 256), growing=(64, 1024))
 TRUTH = {
@@ -126,6 +128,51 @@ def test_drift_is_taken_out() -> None:
     drifting = fit_families([measured(case, 1 + 0.1 * i) for i, case in enumerate(wanted)])
     for a, b in zip(steady, drifting, strict=True):
         assert a.factors == pytest.approx(b.factors)
+
+
+def test_the_share_left_from_the_cache_is_the_usual_one() -> None:
+    rows = [measured(case) for case in cases(SMALL, ["swiglu"])]
+    shares = [0.5, 0.6, 1.4][: len(rows)]
+    timed = [
+        row.model_copy(update={"cached_s": share * row.decode_s})
+        for row, share in zip(rows, shares, strict=False)
+    ]
+    (left,) = {family.cached for family in fit_families(timed) if family.quantity == "decode"}
+    assert left == pytest.approx(0.6)
+    noisy = [row.model_copy(update={"cached_s": 1.4 * row.decode_s}) for row in rows]
+    for found in (fit_families(rows), fit_families(noisy)):
+        assert all(family.cached in (None, 1.0) for family in found)
+
+
+def with_cache(calibrated: Device, cache_bytes: float | None, left: float) -> Device:
+    families = [family.model_copy(update={"cached": left}) for family in calibrated.families]
+    cache = None if cache_bytes is None else Figure(value=cache_bytes, source="here")
+    return calibrated.model_copy(update={"families": tuple(families), "cache_bytes": cache})
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 30), st.floats(0.1, 1.0), st.floats(1e5, 1e8))
+def test_a_token_is_faster_by_what_the_cache_holds(
+    calibrated: Device, copies: int, left: float, cache_bytes: float
+) -> None:
+    """From one that holds all, to one that saves the same time however large the model is."""
+
+    def decode(cache: float | None, copies: int) -> float:
+        model = hybrid(256, " ".join(["swiglu(4)"] * copies))
+        return predict(model, with_cache(calibrated, cache, left)).decode_latency_s.value
+
+    memory, cached = decode(None, copies), decode(cache_bytes, copies)
+    assert left * memory * (1 - 1e-9) <= cached <= memory
+    assert decode(1e12, copies) == pytest.approx(left * memory)
+    assert cached < decode(cache_bytes, copies + 1) * (1 + 1e-9)
+    model = hybrid(256, " ".join(["swiglu(4)"] * copies))
+    share = held(weight_bytes(model, Workload()), with_cache(calibrated, cache_bytes, left))
+    assert cached == pytest.approx(memory * (1 - share * (1 - left)))
+
+
+def test_a_prompt_does_not_depend_on_the_cache(calibrated: Device) -> None:
+    found = [predict(hybrid(256), with_cache(calibrated, cache, 0.5)) for cache in (None, 1e12)]
+    assert found[0].prefill_latency_s == found[1].prefill_latency_s
 
 
 def test_a_fit_needs_rows() -> None:
@@ -270,7 +317,7 @@ def test_skips_cost_nothing(calibrated: Device) -> None:
 
 def test_drift_lasts_and_a_disturbed_reading_does_not() -> None:
     readings = [{"prefill": 1.0, "decode": 2.0} for _ in range(20)]
-    readings += [{"prefill": 1.5, "decode": 2.0 * 1.21} for _ in range(20)]
+    readings += [{"prefill": 1.5, "decode": 2.0 * 1.1} for _ in range(20)]
     readings[5] = {"prefill": 9.0, "decode": 9.0}
     found = drifts(readings, {"prefill": 1.0, "decode": 2.0})
     assert len(found) == 40

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from archsearch.measuring import measure_once
 from genomes import InvalidInput, Scale, accounting, parse_layout
 from hardware_profiles import Workload
+from hardware_profiles.work import weight_bytes
 from hardware_profiles.workload import stored_bytes
 from proxies.measuring import Runner
 from proxies.quantised import BITS, Stored, restore, store
@@ -60,7 +61,7 @@ def test_models_run_with_them(dtype: str) -> None:
     full.load()
     bytes_, before = (sum(leaf.nbytes for leaf in jax.tree.leaves(r.weights)) for r in (made, full))
     assert before == 4 * accounting.parameters(MODEL)
-    assert bytes_ < 1.3 * stored_bytes(accounting.parameters(MODEL), dtype)  # vectors stay as they are
+    assert bytes_ == weight_bytes(MODEL, Workload(weights=dtype))
     near = {"int8": 0.05, "int4": 0.8}[dtype]
     for step in ("prefill", "decode"):
         found, expected = getattr(made, step)(), getattr(full, step)()

@@ -13,7 +13,7 @@ from archsearch.objectives import Pricing, objective
 from archsearch.sections import ObjectiveSection
 from genomes import InvalidInput, Scale, accounting, reference
 from hardware_profiles import CACHE_DTYPES, DTYPES, WEIGHT_DTYPES, Workload, device, predict
-from hardware_profiles.work import decode_work, prefill_work, weight_and_state_bytes
+from hardware_profiles.work import decode_work, prefill_work, weight_and_state_bytes, weight_bytes
 from hardware_profiles.workload import stored_bytes
 
 BITS = {
@@ -77,7 +77,23 @@ def test_other_types_are_refused_by_name(wrong, said):
         Workload(**wrong)
 
 
+@given(st.sampled_from(WEIGHT_DTYPES), st.sampled_from(DTYPES))
+def test_blocks_lie_along_the_inputs_and_what_they_do_not_divide_is_wider(weights, dtype):
+    asked = Workload(dtype=dtype, weights=weights)
+    blocked = weights in ("int8", "int4")
+    assert asked.weight_bytes([(64, 7), (3, 32, 5)]) == stored_bytes(64 * 7 + 3 * 32 * 5, weights)
+    assert asked.weight_bytes([(7, 64)]) == stored_bytes(7 * 64, "float16" if blocked else weights)
+    assert asked.weight_bytes([(64,)]) == stored_bytes(64, dtype if blocked else weights)
+
+
 # Prices
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures, st.sampled_from(DTYPES))
+def test_weights_of_one_type_are_the_parameters(architecture, dtype):
+    count = accounting.parameters(architecture)
+    assert weight_bytes(architecture, Workload(dtype=dtype)) == stored_bytes(count, dtype)
 
 
 @settings(max_examples=40, deadline=None)
@@ -104,8 +120,7 @@ def test_weights_change_weight_bytes_alone(architecture, gpu, workload, weights)
     other = with_types(workload, weights, workload.cache_dtype)
     a, b = predict(architecture, gpu, workload), predict(architecture, gpu, other)
     assert a.state_bytes == b.state_bytes
-    count = accounting.parameters(architecture)
-    saved = stored_bytes(count, workload.weight_dtype) - stored_bytes(count, other.weight_dtype)
+    saved = weight_bytes(architecture, workload) - weight_bytes(architecture, other)
     assert a.peak_memory_bytes.low - b.peak_memory_bytes.low == saved
     assert a.peak_memory_bytes.value - b.peak_memory_bytes.value == saved
     for phase in (decode_work, prefill_work):
@@ -118,7 +133,7 @@ def test_weights_change_weight_bytes_alone(architecture, gpu, workload, weights)
 def test_the_cache_changes_state_bytes_alone(architecture, workload, cache):
     other = with_types(workload, workload.weight_dtype, cache)
     elements = workload.batch * accounting.state_elements(architecture, workload.context)
-    weights = stored_bytes(accounting.parameters(architecture), workload.weight_dtype)
+    weights = weight_bytes(architecture, workload)
     state = stored_bytes(elements, other.cache_dtype)
     assert weight_and_state_bytes(architecture, other) == weights + state
     assert predict(architecture, device("l4"), other).state_bytes == state

@@ -3,7 +3,8 @@
 `python -m archsearch.llama_cpp.calibrating` reads `{"cases": [...]}` as JSON from stdin, each with the keys
 of `hardware_profiles.families.Case`, and prints one JSON line a case, as `proxies.calibrating` does: `stacks`
 says which stacks are measured and how a block's time comes out of them. Each line says by which `origin` it
-was measured. Between two tokens the caches are filled with something else.
+was measured. Between two tokens the caches are filled with something else; where the cache holds the whole
+stack, tokens are timed without that too.
 
 Working memory is what is resident at the highest beside weights and state, less what was resident before
 the model was loaded. That of the head is what its vocabulary adds to the smallest layer's: the list of its
@@ -21,8 +22,10 @@ from archsearch.llama_cpp.stacks import stack
 from archsearch.llama_cpp.yardstick import Yardstick
 from genomes import Operator, SwiGLU
 from genomes.operators import read_operator
+from hardware_profiles import drift
 from hardware_profiles.asked import answer_cases
-from hardware_profiles.families import HEAD, PHASES, Case, Phase
+from hardware_profiles.calibrated import lies_in_cache
+from hardware_profiles.families import HEAD, PHASES, Case, Phase, Timed
 from hardware_profiles.resident import other_load, peak_bytes, trim
 from hardware_profiles.sampling import sample_stack
 from hardware_profiles.work import weight_and_state_bytes
@@ -39,7 +42,7 @@ SMALLEST_SHARE = 0.05
 class Sampled(NamedTuple):
     """Medians of a stack in seconds, (p90 - p10) / median, and working memory in bytes."""
 
-    seconds: dict[Phase, float]
+    seconds: dict[Timed, float]
     spread: dict[Phase, float]
     working: float
 
@@ -47,7 +50,7 @@ class Sampled(NamedTuple):
 class Found(NamedTuple):
     """Seconds of a block or of the head, the stack that it was in, and working memory in bytes."""
 
-    own: dict[Phase, float]
+    own: dict[Timed, float]
     full: Sampled
     working: float
 
@@ -69,32 +72,32 @@ class Stacks:
         for _ in range(ATTEMPTS):
             with other_load() as others:
                 found = self._measured(case)
-            least = {phase: SMALLEST_SHARE * found.full.seconds[phase] / case.copies for phase in PHASES}
+            least = {phase: SMALLEST_SHARE * found.full.seconds[phase] / case.copies for phase in found.own}
             if case.operator == HEAD or all(found.own[phase] > least[phase] for phase in PHASES):
                 break
             self._known.clear()
         return {
-            **{f"{phase}_s": max(found.own[phase], least[phase]) for phase in PHASES},
+            **{f"{phase}_s": max(own, least[phase]) for phase, own in found.own.items()},
             **{f"{phase}_spread": found.full.spread[phase] for phase in PHASES},
             "working_bytes": max(1.0, found.working),
             "other_load": others[0],
-            "yardstick": self.yardstick.around(before),
+            "yardstick": drift.between(before, self.yardstick.read()),
         }
 
     def _measured(self, case: Case) -> Found:
         if case.operator == HEAD:
             full = self._sampled(case, None, case.vocab_size, 1)
-            own = {phase: full.seconds[phase] - self._smallest(case, phase) for phase in PHASES}
+            own = {phase: full.seconds[phase] - self._smallest(case, phase) for phase in full.seconds}
             return Found(own, full, full.working - self._sampled(case, None, SMALL_VOCABULARY, 1).working)
         block = read_operator(case.block, case.width, "case")
         one = self._sampled(case, block, case.vocab_size, 1)
         full = self._sampled(case, block, case.vocab_size, case.copies + 1)
-        own = {phase: (full.seconds[phase] - one.seconds[phase]) / case.copies for phase in PHASES}
+        own = {phase: (full.seconds[phase] - one.seconds[phase]) / case.copies for phase in full.seconds}
         if isinstance(block, SwiGLU):
-            own = {phase: own[phase] - self._smallest(case, phase) for phase in PHASES}
+            own = {phase: seconds - self._smallest(case, phase) for phase, seconds in own.items()}
         return Found(own, full, full.working)
 
-    def _smallest(self, case: Case, phase: Phase) -> float:
+    def _smallest(self, case: Case, phase: Timed) -> float:
         """Seconds of one smallest layer."""
         one = self._sampled(case, None, SMALL_VOCABULARY, 1)
         more = self._sampled(case, None, SMALL_VOCABULARY, REFERENCE_COPIES + 1)
@@ -117,18 +120,20 @@ class Stacks:
                 session.clear()
                 session.prefill()
 
-            def between() -> None:
-                session.step_back()
-                self.yardstick.flush()
-
-            samples = sample_stack(prompt, session.decode, between)
+            samples = sample_stack(
+                prompt,
+                session.decode,
+                self.yardstick.flush,
+                before=session.step_back,
+                small=lies_in_cache(architecture, workload),
+            )
         finally:
             session.close()
             trim()
         quantiles = {phase: np.percentile(found, (10, 50, 90)) for phase, found in samples.items()}
         return Sampled(
             {phase: float(middle) for phase, (_, middle, _) in quantiles.items()},
-            {phase: float((p90 - p10) / middle) for phase, (p10, middle, p90) in quantiles.items()},
+            {phase: float((q[2] - q[0]) / q[1]) for phase, q in quantiles.items() if phase in PHASES},
             max(1.0, float(working)),
         )
 

@@ -31,7 +31,7 @@ from archsearch.llama_cpp.classes import used
 from archsearch.llama_cpp.gguf import BLOCK, FILE_TYPES, write_gguf
 from archsearch.llama_cpp.yardstick import Yardstick
 from genomes import Architecture, InvalidInput, read_architecture
-from hardware_profiles import Workload
+from hardware_profiles import Workload, drift
 from hardware_profiles.asked import Request, answer
 from hardware_profiles.resident import other_load, peak_bytes, require_bytes, reset_peak, resident_bytes, trim
 from hardware_profiles.sampling import (
@@ -119,7 +119,7 @@ def measure(request: Request) -> dict[str, Any]:
     with other_load() as others:
         prefill = sample(session.prefill, 0, FEWEST_PREFILLS, before=session.clear)
         decode = sample(session.decode, WARM_UP_STEPS, FEWEST_STEPS, before=session.step_back)
-    pace = yardstick.around(before)
+    pace = drift.between(before, yardstick.read())
     logits = session.logits()
     session.close()
     if not np.isfinite(logits).all():

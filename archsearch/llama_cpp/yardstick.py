@@ -1,60 +1,46 @@
-"""The yardstick of `proxies.yardstick` in numpy: what tells a machine's drift beside llama.cpp.
+"""The yardstick of `hardware_profiles.drift` in numpy: tells a machine's drift beside llama.cpp.
 
-A stream of 128 MiB and a product of two square matrices, each cut among threads that sleep in between. The
-BLAS below is held to one thread (`archsearch.runtimes` sets its environment): its own threads go on spinning
-after their work, on the cores that llama.cpp is to be timed on.
+Its work is cut among threads that sleep in between; of the chain, each takes products of its own. The BLAS
+below is held to one thread (`archsearch.runtimes` sets its environment): its own threads go on spinning after
+their work, on the cores that llama.cpp is to be timed on.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsearch.llama_cpp.binding import threads
+from hardware_profiles import drift
+from hardware_profiles.families import Phase
 
-STREAM_BYTES = 128 << 20
-"""Beyond the last-level cache of most CPUs."""
-SIDE = 768
-REPEATS = 9
-"""A tenth of a second in all: a passing disturbance is not drift."""
+Matrices = NDArray[np.float32]
 
 
 class Yardstick:
-    """A matrix-vector product over `STREAM_BYTES`, and a product of two square matrices; float32."""
+    """Chains of matrix-vector products, and a product of two square matrices; float32."""
 
     def __init__(self) -> None:
-        workers, side = threads(), int((STREAM_BYTES / 4) ** 0.5)
+        workers, side = threads(), drift.CHAIN_SIDE
         self._pool = ThreadPoolExecutor(workers)
-        self._parts = np.array_split(np.full((side, side), 0.5, np.float32), workers)
-        self._row = np.ones(side, np.float32)
-        self._square = np.full((SIDE, SIDE), 0.5, np.float32)
+        self._chains = np.array_split(np.full((drift.CHAIN, side, side), 1 / side, np.float32), workers)
+        self._square = np.full((drift.SIDE, drift.SIDE), 1 / drift.SIDE, np.float32)
         self._bands = np.array_split(self._square, workers)
         self.read()
 
-    def around(self, before: dict[str, float]) -> dict[str, float]:
-        """The pace of what was measured between `before` and now: the faster of both, since what disturbed
-        one of them for a moment is no drift.
-        """
-        after = self.read()
-        return {phase: min(before[phase], after[phase]) for phase in before}
-
-    def read(self) -> dict[str, float]:
-        """Seconds of each, the first quartile of a few: `decode` what memory bounds, `prefill` the other."""
-        return {"decode": _quartile(self.flush), "prefill": _quartile(self._multiply)}
+    def read(self) -> dict[Phase, float]:
+        """Seconds of each: `decode` that which memory bounds, `prefill` the other."""
+        return drift.read({"decode": self.flush, "prefill": self._multiply})
 
     def flush(self) -> None:
         """Fill the caches with something else, as the rest of a large model does between two tokens."""
-        list(self._pool.map(lambda part: part @ self._row, self._parts))
+        list(self._pool.map(_through, self._chains))
 
     def _multiply(self) -> None:
         list(self._pool.map(lambda band: band @ self._square, self._bands))
 
 
-def _quartile(step: Callable[[], None]) -> float:
-    seconds = []
-    for _ in range(REPEATS):
-        start = perf_counter()
-        step()
-        seconds.append(perf_counter() - start)
-    return float(np.percentile(seconds, 25))
+def _through(chain: Matrices) -> None:
+    column = np.ones(chain.shape[-1], np.float32)
+    for matrix in chain:
+        column = matrix @ column
