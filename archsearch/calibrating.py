@@ -26,7 +26,7 @@ from archsearch.runtimes import JAX, Runtime, find_runtime, read_types
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, predict
 from hardware_profiles.drift import drifts
-from hardware_profiles.families import PHASES, Case, Measured, fit_families
+from hardware_profiles.families import DISTURBED, PHASES, Case, Measured, fit_families
 
 MIXED_BLOCKS = 8
 """Of the models that tell what a process holds beside weights, state and programs."""
@@ -48,8 +48,8 @@ def calibrate(
 
     `types` take the place of the grid's, `layouts` that of the runtime's.
 
-    Rows go to `out` with `.rows.jsonl` in place of its suffix, one a line; those that lie there already are
-    not measured again.
+    Rows go to `out` with `.rows.jsonl` in place of its suffix, one a line; cases that lie there already are
+    not measured again. Those that other programs disturbed are measured once more at the end.
 
     Raises `InvalidInput` where `out` exists, the grid is unknown or the rows are not those of this program
     and of this very runtime, `RuntimeError` where measuring fails.
@@ -70,25 +70,27 @@ def calibrate(
     chosen.require()
     probed = measure_device(name) if chosen is JAX else None
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    groups: dict[str, list[Case]] = {}
-    for case in wanted:
-        if _key(case) not in done:
-            groups.setdefault(case.operator, []).append(case)
     out.parent.mkdir(parents=True, exist_ok=True)
-    finished = len(wanted) - sum(map(len, groups.values()))
+    missing = [case for case in wanted if _key(case) not in done]
+    finished = len(wanted) - len(missing)
     with kept.open("a", encoding="utf-8") as file:
-        for operator, group in groups.items():
-            for answer in _in_fresh_process(chosen, group):
+
+        def take(pending: list[Case], total: int) -> None:
+            nonlocal finished
+            for answer in _answers(pending, chosen):
                 if progress is not None:
-                    progress(finished, len(wanted), operator)
+                    progress(finished, total, answer["case"]["operator"])
                 _same_origin(kept, [*done.values(), answer], chosen)
                 file.write(json.dumps(answer) + "\n")
                 file.flush()
-                done[_key(Case.model_validate(answer["case"]))] = answer
+                _keep(answer, done)
                 finished += 1
+
+        take(missing, len(wanted))
+        disturbed = [case for case in wanted if done[_key(case)].get("other_load", 0.0) > DISTURBED]
+        take(disturbed, len(wanted) + len(disturbed))
     keys = {_key(case) for case in wanted}
-    measured = [answer for key, answer in done.items() if key in keys]
-    profile = _profile(name, probed, measured, load_average)
+    profile = _profile(name, probed, [done[key] for key in done if key in keys], load_average)
     profile = profile.model_copy(update={"process_bytes": _process_bytes(profile, grid, chosen)})
     write_whole(out, profile.to_yaml())
     return profile
@@ -156,6 +158,13 @@ def _origin(answer: dict[str, Any]) -> tuple[str, str, str]:
     return str(origin["runtime"]), str(origin["version"]), f"({origin['threads']} threads)"
 
 
+def _keep(answer: dict[str, Any], done: dict[str, dict[str, Any]]) -> None:
+    """Add an answer as the last in time; an earlier one of the same case is gone."""
+    key = _key(Case.model_validate(answer["case"]))
+    done.pop(key, None)
+    done[key] = answer
+
+
 def _key(case: Case) -> str:
     return json.dumps(case.model_dump(mode="json"), sort_keys=True)
 
@@ -170,13 +179,21 @@ def _read(kept: Path) -> dict[str, dict[str, Any]]:
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         try:
-            answer = json.loads(line)
-            found[_key(Case.model_validate(answer["case"]))] = answer
+            _keep(json.loads(line), found)
         except (ValueError, KeyError, TypeError):
             raise InvalidInput(
                 f"{kept}: line {number} is not a measured case; remove the file to measure again"
             ) from None
     return found
+
+
+def _answers(pending: Sequence[Case], runtime: Runtime) -> Iterator[dict[str, Any]]:
+    """The answer to each case, operator after operator."""
+    groups: dict[str, list[Case]] = {}
+    for case in pending:
+        groups.setdefault(case.operator, []).append(case)
+    for group in groups.values():
+        yield from _in_fresh_process(runtime, group)
 
 
 def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Iterator[dict[str, Any]]:

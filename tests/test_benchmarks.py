@@ -56,7 +56,7 @@ def test_held_out_models_are_drawn_by_the_seed_and_run_by_the_runtime(
 @pytest.mark.parametrize("runtime", ["jax", "llama.cpp"])
 def test_a_shrunk_look_at_the_cache_writes_its_rows(runtime: str, tmp_path: Path) -> None:
     out = tmp_path / "rows.json"
-    options = ["--runtime", runtime, "--widths", "64", "--layers", "1", "2", "--out", str(out)]
+    options = ["--runtime", runtime, "--widths", "256", "--layers", "1", "2", "--out", str(out)]
     benchmark = BENCHMARK.with_name("decode_from_cache.py")
     done = subprocess.run(
         [sys.executable, str(benchmark), *options], capture_output=True, text=True, timeout=300, check=False
