@@ -6,16 +6,20 @@ that compilers and allocators have one history. A case is run as `archsearch mea
 (`proxies.measuring.Runner`): a prompt in chunks, then single tokens at its depth with donated state. The
 time of an empty stack of the same width and context is taken off, and the rest divided by the blocks.
 
-Between two tokens the caches are filled with something else, as the other blocks of a large model do: a
-stack of a few blocks would otherwise decode from the cache. Where the cache holds the whole stack, tokens are
-timed without that too, for models that are small enough themselves.
+A stack of a few blocks would decode from the cache, where a large model does not. So there are as many copies
+of its weights and its state as fill `STREAM_BYTES`, and each token goes through the next of them, as it would
+through the next blocks of a large model: programs and activations lie in the cache, weights and state do not.
+Where the cache holds the whole stack, tokens are timed with one copy too, for models that are as small.
 """
 
 import sys
+from collections import deque
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from genomes import Architecture, read_architecture
@@ -26,10 +30,13 @@ from hardware_profiles.calibrated import lies_in_cache
 from hardware_profiles.families import PHASES, Case, Timed
 from hardware_profiles.resident import other_load
 from hardware_profiles.sampling import sample_stack
+from hardware_profiles.work import weight_and_state_bytes
 from proxies.measuring import Runner, threads
 from proxies.yardstick import Yardstick
 
 PREFILL_CHUNK = 512
+STREAM_BYTES = 128 << 20
+"""Beyond the last-level cache of most CPUs."""
 SMALLEST_SHARE = 0.05
 """Of the stack's time, that what its blocks take is at least said to be: below, the empty stack's noise."""
 
@@ -50,7 +57,7 @@ def measure_cases(cases: list[dict[str, Any]]) -> Any:
         key = tuple(case[name] for name in ("width", "vocab_size", "context", "batch", "dtype", "weights"))
         try:
             if key not in empty:
-                empty[key] = _sample(_stack(case | {"operator": "head"}), case, yardstick)
+                empty[key] = _sample(_stack(case | {"operator": "head"}), case)
             yield case, {"origin": origin, **_measured(case, empty[key], yardstick)}
         except (RuntimeError, MemoryError) as error:
             said = (str(error) or type(error).__name__).splitlines()[0]
@@ -60,7 +67,7 @@ def measure_cases(cases: list[dict[str, Any]]) -> Any:
 def _measured(case: dict[str, Any], empty: Sampled, yardstick: Yardstick) -> dict[str, Any]:
     before = yardstick.read()
     with other_load() as others:
-        samples, working = empty if case["operator"] == "head" else _sample(_stack(case), case, yardstick)
+        samples, working = empty if case["operator"] == "head" else _sample(_stack(case), case)
     pace = drift.between(before, yardstick.read())
     found: dict[str, Any] = {"working_bytes": working, "other_load": others[0]}
     for phase, seconds in samples.items():
@@ -90,18 +97,31 @@ def _stack(case: dict[str, Any]) -> Architecture:
     )
 
 
-def _sample(architecture: Architecture, case: dict[str, Any], yardstick: Yardstick) -> Sampled:
+def _sample(architecture: Architecture, case: dict[str, Any]) -> Sampled:
     """Seconds of prompts and tokens, and the working memory of the hungrier program."""
     runner = Runner(
         architecture, case["context"], case["batch"], case["dtype"], PREFILL_CHUNK, case["weights"]
     )
     runner.load()
     runner.prefill()
+    turn = _copies(runner, weight_and_state_bytes(architecture, Case.model_validate(case).workload))
     for _ in range(2):
         runner.decode()
     small = jax.default_backend() == "cpu" and lies_in_cache(architecture, Case.model_validate(case).workload)
-    samples = sample_stack(runner.prefill, runner.decode, yardstick.flush, small=small)
-    return samples, runner.working_bytes
+    return sample_stack(runner.prefill, runner.decode, turn, small=small), runner.working_bytes
+
+
+def _copies(runner: Runner, size: int) -> Callable[[], None]:
+    """Makes a runner's weights and state one of several, each of `size` bytes; what turns to the next."""
+    one = runner.weights, runner.state
+    others = deque(jax.tree.map(jnp.copy, one) for _ in range(STREAM_BYTES // size))
+    jax.block_until_ready(list(others))  # type: ignore[no-untyped-call]
+
+    def turn() -> None:
+        others.append((runner.weights, runner.state))
+        runner.weights, runner.state = others.popleft()
+
+    return turn
 
 
 if __name__ == "__main__":

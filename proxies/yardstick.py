@@ -26,7 +26,7 @@ class Yardstick:
         return drift.read({"decode": self.flush, "prefill": self._product})
 
     def flush(self) -> None:
-        """Fill the caches with something else, as the rest of a large model does between two tokens."""
+        """Fill the caches with something else."""
         self._through(self._row, self._chain).block_until_ready()
 
     def _product(self) -> None:
