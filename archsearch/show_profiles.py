@@ -98,3 +98,9 @@ def validation(found: dict[str, Any], console: Console) -> None:
             "-" if spread is None else f"{spread:.1%}",
         )
     console.print(judged)
+    if found["disturbed"]:
+        console.print(
+            f"{found['disturbed']} measurements were disturbed by other programs; an idle machine judges "
+            "better",
+            highlight=False,
+        )

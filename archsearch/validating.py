@@ -1,8 +1,9 @@
 """`archsearch validate`: predictions against whole models measured on this machine.
 
-Each round measures every model once, in a fresh process, so that a slow hour touches all of them. A yardstick
-beside each measurement (`proxies.yardstick`) tells the machine's drift from the model's error: measured times
-are given as they would be at the pace of the calibration.
+Each round measures every model once, in a fresh process, so that a slow hour touches all of them; what other
+programs disturbed is measured once more at the end. A yardstick beside each measurement
+(`hardware_profiles.drift`) tells the machine's drift from the model's error: measured times are given as they
+would be at the pace of the calibration.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +16,11 @@ from archsearch.runtimes import runtime_of
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload, predict
 from hardware_profiles.drift import drifts
-from hardware_profiles.families import PHASES, Phase
+from hardware_profiles.families import DISTURBED, PHASES, Phase
 from hardware_profiles.validation import Errors, Validation, errors
 
+Turn = tuple[int, dict[str, Any]]
+"""Which model was measured, and the answer."""
 Progress = Callable[[int, int, str], None]
 """Told measurements done, measurements in all, and the name of the next model."""
 
@@ -37,6 +40,7 @@ def validate(
 
     - `models`: for each `name`, `parameters`, and each figure's `measured`, `predicted`, `error` (relative)
       and `repeat_spread` (between processes), `drift`
+    - `disturbed`: measurements among them that other programs disturbed, twice
     - `prefill_latency_s`, `decode_latency_s`, `peak_memory_bytes`: `hardware_profiles.validation.Errors`
 
     Raises `InvalidInput` where there is no model or the workload is not legal, `RuntimeError` where a model
@@ -48,19 +52,31 @@ def validate(
     runtime = runtime_of(device)
     for _, architecture in architectures:
         predict(architecture, device, workload)  # refuses what it cannot price before anything is measured
-    answers: list[dict[str, Any]] = []
     total = processes * len(architectures)
-    for number in range(total):
-        index = number % len(architectures)
+
+    def measured(number: int, index: int) -> Turn:
         name, architecture = architectures[index]
         if progress is not None:
             progress(number, total, name)
-        answers.append(measure_once(architecture, workload, runtime))
-    usual = device.yardstick_s or {phase: median(a["yardstick"][phase] for a in answers) for phase in PHASES}
-    paces = drifts([answer["yardstick"] for answer in answers], usual)
-    turns = list(zip(answers, paces, strict=True))
+        return index, measure_once(architecture, workload, runtime)
+
+    turns = [measured(number, number % len(architectures)) for number in range(total)]
+    again = [turn for turn in turns if _disturbed(turn)]
+    turns = [turn for turn in turns if not _disturbed(turn)]
+    total += len(again)
+    for number, (index, _) in enumerate(again, total - len(again)):
+        turns.append(measured(number, index))
+    readings = [answer["yardstick"] for _, answer in turns]
+    usual = device.yardstick_s or {phase: median(r[phase] for r in readings) for phase in PHASES}
+    paces = drifts(readings, usual)
     models = [
-        _model(name, architecture, device, workload, turns[index :: len(architectures)])
+        _model(
+            name,
+            architecture,
+            device,
+            workload,
+            [(answer, pace) for (of, answer), pace in zip(turns, paces, strict=True) if of == index],
+        )
         for index, (name, architecture) in enumerate(architectures)
     ]
     judged = {figure: _judge(models, figure) for figure in FIGURES}
@@ -74,10 +90,15 @@ def validate(
         "weights": workload.weight_dtype,
         "cache": workload.cache_dtype,
         "processes": processes,
+        "disturbed": sum(map(_disturbed, turns)),
         "date": datetime.now(UTC).date().isoformat(),
         "models": models,
         **{figure: found.model_dump(mode="json") for figure, found in judged.items()},
     }
+
+
+def _disturbed(turn: Turn) -> bool:
+    return bool(turn[1]["other_load"] > DISTURBED)
 
 
 def with_validation(device: Device, found: dict[str, Any]) -> Device:
