@@ -24,7 +24,7 @@ from rich.table import Table
 from archsearch.runtimes import LLAMA_CPP
 from genomes import Architecture, Scale, parse_layout
 from hardware_profiles import Workload, this_machine
-from hardware_profiles.calibrated import IN_CACHE
+from hardware_profiles.calibrated import held
 from hardware_profiles.work import weight_and_state_bytes
 
 ROUNDS, TOKENS = 3, 15
@@ -81,7 +81,6 @@ def rows(runtime: str, widths: list[int], depths: list[int]) -> list[dict[str, A
             least = (
                 min(least, alone / flushed) if not found or found[-1]["width"] == width else alone / flushed
             )
-            held = min(1.0, IN_CACHE * (this_machine().cache_bytes or 0) / size)
             found.append(
                 {
                     "width": width,
@@ -90,7 +89,7 @@ def rows(runtime: str, widths: list[int], depths: list[int]) -> list[dict[str, A
                     "seconds": alone,
                     "flushed_seconds": flushed,
                     "left": alone / flushed,
-                    "modelled": 1 - held * (1 - least),
+                    "modelled": 1 - held(size, this_machine().cache_bytes) * (1 - least),
                 }
             )
     return found

@@ -18,9 +18,8 @@ from hardware_profiles.workload import Estimate, Workload
 
 UNVALIDATED = (1 / 1.3, 1.3)
 """Factors of the low and the high end as long as no whole model was measured."""
-IN_CACHE = 0.6
-"""Of the last-level cache, that a model which decodes again and again finds its own: other guests of the
-processor and states that come and go take the rest. `benchmarks/decode_from_cache.py` shows it."""
+MOSTLY = 0.8
+"""Share of a stack in the cache, from which it is said to decode from there."""
 BEYOND = 1.5
 """How much farther both ends lie where something was not measured."""
 
@@ -33,17 +32,18 @@ class Price:
     notes: tuple[str, ...]
 
 
-def held(resident_bytes: float, device: Device) -> float:
-    """The share of a model that the last-level cache still holds when the next token is decoded."""
-    if device.cache_bytes is None:
-        return 0.0
-    return min(1.0, IN_CACHE * device.cache_bytes.value / resident_bytes)
+def held(model_bytes: float, cache_bytes: float | None) -> float:
+    """The share of a model that the last-level cache still holds when the next token is decoded.
+
+    Half of one as large as the cache, all of a far smaller one and nothing of a far larger one: a curve
+    through measurements (`benchmarks/decode_from_cache.py`), not a model of a replacement policy.
+    """
+    return 1 / (1 + (model_bytes / cache_bytes) ** 2) if cache_bytes else 0.0
 
 
 def lies_in_cache(architecture: Architecture, workload: Workload) -> bool:
-    """Whether this machine's last-level cache holds the whole model from one token to the next."""
-    cache = this_machine().cache_bytes or 0
-    return weight_and_state_bytes(architecture, workload) <= IN_CACHE * cache
+    """Whether this machine's last-level cache holds most of the model from one token to the next."""
+    return held(weight_and_state_bytes(architecture, workload), this_machine().cache_bytes) >= MOSTLY
 
 
 def has_curves(device: Device, workload: Workload) -> bool:
@@ -76,7 +76,9 @@ def latency(
 ) -> Price:
     """Seconds of a prompt or of a decoded token; `roofline` prices a block that has no family."""
     seconds, notes = 0.0, []
-    in_cache = held(weight_and_state_bytes(architecture, workload), device) if phase == "decode" else 0.0
+    in_cache = 0.0
+    if phase == "decode" and device.cache_bytes is not None:
+        in_cache = held(weight_and_state_bytes(architecture, workload), device.cache_bytes.value)
     blocks = _blocks(architecture)
     if phase == "prefill" and _is_llama_cpp(device) and architecture.blocks[-1].name == "swiglu":
         blocks[architecture.blocks[-1]] -= 1  # which it runs for the last token only
