@@ -12,12 +12,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from genomes import InvalidInput
 
 FORMAT = "archsearch/journal"
 VERSION = 1
+ATTEMPTS = 3
+"""At the lock: one who only asks whether a run goes on holds it for a moment."""
 
 Event = dict[str, Any]
 
@@ -39,11 +41,13 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        for _ in range(ATTEMPTS):
+            if _locked(self._file, fcntl.LOCK_EX):
+                break
+            time.sleep(0.05)
+        else:
             self._file.close()
-            raise InvalidInput(f"{path}: another archsearch process is writing this run") from None
+            raise InvalidInput(f"{path}: another archsearch process is writing this run")
         self._end_last_line()
 
     def write(self, kind: str, **fields: Any) -> Event:
@@ -77,6 +81,24 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def is_written(path: Path) -> bool:
+    """Whether a process has the journal open for writing: its run goes on."""
+    try:
+        with path.open("rb") as file:
+            return not _locked(file, fcntl.LOCK_SH)
+    except OSError:
+        return False
+
+
+def _locked(file: IO[Any], kind: int) -> bool:
+    """Take a lock, if nobody is in the way; it goes when the file is closed."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def read_journal(path: Path) -> tuple[list[Event], list[Damage]]:

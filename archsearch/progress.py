@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -124,7 +125,7 @@ def _facts(session: "Session") -> tuple[dict[str, str], float]:
 
 def _table(session: "Session") -> RenderableType:
     facts, share = _facts(session)
-    table = Table(title=f"archsearch: {session.loaded.campaign.name}", title_justify="left")
+    table = Table(title=escape(f"archsearch: {session.loaded.campaign.name}"), title_justify="left")
     for name in facts:
         table.add_column(name, justify="right")
     table.add_row(*facts.values())

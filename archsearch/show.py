@@ -52,7 +52,10 @@ def settings(pairs: list[str]) -> dict[str, Any]:
 def status(found: dict[str, Any], console: Console) -> None:
     """Where a run stands."""
     shares = ", ".join(f"{phase} {share:.0%}" for phase, share in found["worker_time"].items())
-    table = new_table(f"{found['name']}: {'finished' if found['finished'] else 'not finished'}", "", "")
+    stands = (
+        "finished" if found["finished"] else "running" if found["running"] else "not finished, not running"
+    )
+    table = new_table(f"{found['name']}: {stands}", "", "")
     for key in ("evaluated", "failed", "rejected", "cached", "in_flight"):
         table.add_row(key.replace("_", " "), str(found[key]))
     table.add_row("front", f"{len(found['front'])}: {' '.join(found['front'])}")
@@ -77,7 +80,7 @@ def winners(results: Results, console: Console) -> None:
     """The front."""
     table = new_table(f"{results.name}: front of {len(results.front)}", "id", "name", "pattern")
     for o in results.objectives:
-        table.add_column(f"{o.name} ({o.direction})", justify="right", overflow="fold")
+        table.add_column(escape(f"{o.name} ({o.direction})"), justify="right", overflow="fold")
     for identifier in results.front:
         c = results.candidate(identifier)
         values = [f"{c.objectives[o.name]:.4g}" for o in results.objectives]
@@ -117,7 +120,7 @@ def pairs(found: dict[str, Any], console: Console) -> None:
     table = new_table("", "", "")
     for key, value in found.items():
         text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-        table.add_row(key, text)
+        table.add_row(key, escape(text))
     console.print(table)
 
 
@@ -168,7 +171,7 @@ def architectures(name: str | None, console: Console) -> None:
 
 def new_table(title: str, *columns: str) -> Table:
     """An empty table; its columns fold, but the first."""
-    table = Table(title=title or None, title_justify="left", show_header=any(columns))
+    table = Table(title=escape(title) or None, title_justify="left", show_header=any(columns))
     for index, column in enumerate(columns):
         # Names stay whole, so that they can be copied and searched for.
         table.add_column(column, overflow="fold", no_wrap=index == 0)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.directory import load_run
+from archsearch.journal import is_written
 from archsearch.progress import counts
 
 
@@ -12,9 +13,10 @@ def status(path: Path | str) -> dict[str, Any]:
     """Counts, front, hypervolume and worker time of a run, as plain JSON.
 
     `evaluated` counts candidates, references included; `cached` counts trials taken from the record;
-    `worker_time` gives each phase's share of the workers' time, `worker_seconds` the seconds. `in_flight`
-    counts candidates admitted and not yet judged. `offspring` counts the children that variation made, those
-    that were invalid before repair, those left out, and the genes redrawn by cause.
+    `worker_time` gives each phase's share of the workers' time, `worker_seconds` the seconds. `running` says
+    whether a process carries the run on; if so, `in_flight` counts candidates admitted and not yet judged,
+    else it is 0. `offspring` counts the children that variation made, those that were invalid before repair,
+    those left out, and the genes redrawn by cause.
     `measured` counts measurements of finalists (one for each on each device). Raises `InvalidInput`
     where `path` is no run.
     """
@@ -22,12 +24,13 @@ def status(path: Path | str) -> dict[str, Any]:
     results = loaded.results()
     total = sum(results.worker_time.values())
     judged = {candidate.fingerprint for candidate in results.candidates}
-    stopped = loaded.events[-1]["event"] in ("stopped", "finished") if loaded.events else True
+    running = is_written(loaded.directory.journal)
     return {
         "name": results.name,
         **counts(results),
         "cached": results.cached,
-        "in_flight": 0 if stopped else len(loaded.ledger.candidates.keys() - judged),
+        "running": running,
+        "in_flight": len(loaded.ledger.candidates.keys() - judged) if running else 0,
         "front": list(results.front),
         "hypervolume": results.history[-1].hypervolume if results.history else 0.0,
         "finished": results.finished,

@@ -2,15 +2,14 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import campaigns
+import interrupting
 import numpy as np
 import psutil
 import pytest
@@ -72,39 +71,17 @@ def archsearch(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
-LISTEN_AND_RUN = """
-import signal
-# A shell that starts pytest in the background has it ignore SIGINT, which children inherit.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from archsearch.cli import main
-main()
-"""
-
-
 def interrupted(campaign_file: Path, out: Path, signal_number: int, jobs: int) -> tuple[int, str]:
     """Start `archsearch run` and send its group a signal when the journal holds so many jobs.
 
     Returns exit code and stderr, after all of its workers have ended.
     """
-    arguments = ["run", campaign_file, "--out", out, "--executor", "local", "--workers", "2"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", LISTEN_AND_RUN, *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+    process = interrupting.start("run", campaign_file, "--out", out, "--executor", "local", "--workers", 2)
+    journal = out / "journal.jsonl"
+    interrupting.wait_until(
+        process, lambda: journal.exists() and journal.read_bytes().count(b'"event":"job"') >= jobs
     )
-    journal, give_up = out / "journal.jsonl", time.monotonic() + PATIENCE_S
-    while not journal.exists() or journal.read_bytes().count(b'"event":"job"') < jobs:
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal_number)
-    _, told = process.communicate(timeout=PATIENCE_S)
-    _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
-    assert alive == []
-    return process.returncode, told
+    return interrupting.stop(process, signal_number, group=True)
 
 
 def trial_files(path: Path) -> dict[str, bytes]:
@@ -264,7 +241,8 @@ def test_a_killed_run_goes_on_where_it_was(base, text, tmp_path):
     assert code == -signal.SIGKILL
     before, known = trial_files(out), campaigns.trial_counts(out)
     assert 0 < len(known) < len(campaigns.trial_counts(base))
-    assert not status(out)["finished"]
+    found = status(out)
+    assert (found["finished"], found["running"], found["in_flight"]) == (False, False, 0)
     done = archsearch("resume", out)
     assert done.returncode == 0, done.stderr
     assert campaigns.outcome(out) == campaigns.outcome(base)
@@ -359,6 +337,7 @@ def test_two_processes_do_not_write_one_run(campaign, tmp_path):
 
     def resume_beside(_) -> None:
         if not refused:
+            assert status(tmp_path / "run")["running"]
             done = archsearch("resume", tmp_path / "run", "--executor", "local")
             refused.append(f"{done.returncode} {done.stderr}")
             raise KeyboardInterrupt
@@ -367,6 +346,7 @@ def test_two_processes_do_not_write_one_run(campaign, tmp_path):
         run(campaign, tmp_path / "run", TWO, resume_beside)
     assert refused[0].startswith("2 ")
     assert "another archsearch process" in refused[0]
+    assert not status(tmp_path / "run")["running"]
 
 
 # What goes wrong.
