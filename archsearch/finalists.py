@@ -1,7 +1,8 @@
 """Finalists: the best candidates of a finished search, measured for real on the devices that priced them.
 
-What is measured is the target architecture: on this machine where the device is this machine
-(`archsearch.measuring`), by the device's own command where its file names one (`archsearch.remote`). Each
+What is measured is the target architecture: on this machine, by the runtime that the device was measured
+with, where the device is this machine (`archsearch.measuring`); by the device's own command where its file
+names one (`archsearch.remote`). Each
 candidate on each device and workload is one event of the journal, a failure with its cause included, so that
 a resumed run measures only what has none.
 """
@@ -20,7 +21,7 @@ from archsearch.ledger import CandidateRecord, Finalists, Ledger
 from archsearch.measuring import FIGURES, measure
 from archsearch.objectives import Pricing, workload
 from archsearch.remote import PERCENTILES, check_command, measure_on
-from archsearch.runtimes import JAX
+from archsearch.runtimes import JAX, runtime_of
 from archsearch.sections import ON_A_DEVICE
 from archsearch.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
@@ -62,7 +63,9 @@ def places(pricing: Pricing) -> list[Place]:
 
 
 def check_finalists(campaign: Campaign, devices: dict[str, Device]) -> None:
-    """Raise `InvalidInput` where finalists are asked for and cannot be measured anywhere."""
+    """Raise `InvalidInput` where finalists are asked for and cannot be measured anywhere, or not with what is
+    installed.
+    """
     if not campaign.finalists.count:
         return
     found = places(Pricing.of(campaign, devices))
@@ -74,8 +77,15 @@ def check_finalists(campaign: Campaign, devices: dict[str, Device]) -> None:
             f"objective the device {THIS_MACHINE} or a device file with a measure_command, or set "
             "finalists.count: 0"
         )
+    check_places(found)
+
+
+def check_places(found: list[Place]) -> None:
+    """Raise `InvalidInput` where a runtime is not installed or a command cannot be filled in."""
     for place in found:
-        if place.way == "command":
+        if place.way == "here":
+            runtime_of(place.device).require()
+        elif place.way == "command":
             check_command(place.device)
 
 
@@ -113,7 +123,7 @@ def _way(name: str, device: Device, asked: Workload) -> tuple[Way | None, str]:
     why_not = _elsewhere(name, device)
     if why_not is None:
         try:
-            JAX.check(asked)
+            runtime_of(device).check(asked)
         except InvalidInput as error:
             why_not = f"{name}: {error}"
         else:
@@ -124,14 +134,18 @@ def _way(name: str, device: Device, asked: Workload) -> tuple[Way | None, str]:
 
 
 def _elsewhere(name: str, device: Device) -> str | None:
-    """Why a profile is not one of this machine under jax; None where it is."""
+    """Why a profile is not one of this machine under a runtime that measures here; None where it is."""
     found, machine = device.provenance, this_machine()
     if found is None:
         return f"{name} is not this machine"
-    if name == THIS_MACHINE and found.runtime != "jax-cpu":
-        return None  # an accelerator, which only jax could name
-    if found.runtime != "jax-cpu":
-        return f"{name} was measured with {found.runtime}, not jax-cpu"
+    try:
+        cpu = f"{runtime_of(device).provenance}cpu"
+    except InvalidInput as error:
+        return str(error)
+    if found.runtime != cpu:
+        if name == THIS_MACHINE:
+            return None  # an accelerator, which only jax could name
+        return f"{name} was measured with {found.runtime}, not {cpu}"
     if (found.processor, found.threads) != (machine.processor, machine.cores):
         return (
             f"{name} was measured on {found.processor} with {found.threads} threads, and this machine is "
@@ -184,19 +198,23 @@ def _figures(
     asked = place.workload
     if place.way == "command":
         return measure_on(place.device, architecture, asked)
+    runtime, provenance = runtime_of(place.device), place.device.provenance
     found = measure(
         architecture,
         asked.context,
         asked.batch,
         asked.dtype,
-        asked.weight_dtype,
+        asked.weights,
         processes,
         lambda _: look(),
+        cache=asked.cache,
+        runtime=runtime.name,
     )
-    provenance, platform = place.device.provenance, found["device"]["platform"]
-    if provenance is not None and provenance.runtime != f"jax-{platform}":
+    platform = found["device"]["platform"]
+    if provenance is not None and provenance.runtime != f"{runtime.provenance}{platform}":
+        chooses = "; JAX_PLATFORMS chooses the platform" if runtime is JAX else ""
         raise RuntimeError(
-            f"jax measured on its platform {platform}, but {place.name} is a profile of "
-            f"{provenance.runtime}; JAX_PLATFORMS chooses the platform"
+            f"{runtime.name} measured on its platform {platform}, but {place.name} is a profile of "
+            f"{provenance.runtime}{chooses}"
         )
     return found

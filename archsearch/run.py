@@ -12,7 +12,7 @@ from archsearch.devices import default_cache_dir, resolve_device
 from archsearch.directory import LoadedRun, RunDirectory, load_run
 from archsearch.evaluation import Evaluator
 from archsearch.executors import WorkerSettings, make_executor
-from archsearch.finalists import check_finalists, measure_finalists
+from archsearch.finalists import check_finalists, check_places, measure_finalists, places
 from archsearch.journal import FORMAT, VERSION, Journal
 from archsearch.loop import Loop
 from archsearch.objectives import Pricing
@@ -97,6 +97,8 @@ def resume(
             write_report(results, loaded.directory.report)
         return results
     loaded.campaign.check()
+    if loaded.campaign.finalists.count:
+        check_places(places(loaded.pricing))
     return _session(loaded, workers or _last_workers(loaded), watch)
 
 

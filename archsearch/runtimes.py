@@ -37,6 +37,8 @@ class Runtime:
     """Of its processes."""
     packages: tuple[str, ...] = ()
     """Beyond the core installation."""
+    most_batch: int | None = None
+    """Sequences that it is measured with side by side; None: any number."""
 
     def require(self) -> None:
         """Raise `InvalidInput` saying how to install what is missing."""
@@ -46,7 +48,11 @@ class Runtime:
             )
 
     def check(self, workload: Workload) -> None:
-        """Raise `InvalidInput` for types that the runtime is not measured in."""
+        """Raise `InvalidInput` for types, or a batch, that the runtime is not measured with."""
+        if self.most_batch is not None and workload.batch > self.most_batch:
+            raise InvalidInput(
+                f"batch = {workload.batch}; {self.name} is measured with {self.most_batch} at most"
+            )
         dtype = workload.dtype
         for name, value, legal in (
             ("dtype", dtype, self.dtypes),
@@ -113,6 +119,7 @@ LLAMA_CPP = Runtime(
     # One thread of numpy: see `archsearch.llama_cpp.yardstick`. Its failed assertions start no debugger.
     environment={"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GGML_NO_BACKTRACE": "1"},
     packages=("cyllama", "gguf"),
+    most_batch=1,
 )
 RUNTIMES = {runtime.name: runtime for runtime in (JAX, LLAMA_CPP)}
 

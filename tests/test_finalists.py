@@ -14,23 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import campaigns
+import llama_cpp_cases
 import pytest
 import report_cases
 from test_report import Page
 
+from archsearch import runtimes
 from archsearch.campaign import Campaign, load_campaign
 from archsearch.directory import load_run
 from archsearch.finalists import places
 from archsearch.journal import Event, read_journal
 from archsearch.ledger import Finalists, Ledger
+from archsearch.llama_cpp.classes import gguf_class
 from archsearch.objectives import Pricing
 from archsearch.progress import seconds_left
 from archsearch.report import measured, write_report
 from archsearch.results import Summary
 from archsearch.run import Workers, resume, run
+from archsearch.runtimes import LLAMA_CPP
 from archsearch.status import status
 from archsearch.summary import ranked
-from genomes import InvalidInput
+from genomes import InvalidInput, load_architecture
 from hardware_profiles import Device, Provenance, Workload, device, read_device, this_machine
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -47,6 +51,20 @@ names = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
 found = {name: figure for name in names} | {"repeat_spread": 0.07, "stable": False, "disturbed": "no"}
 print(json.dumps(found))
 """
+WITNESS = """
+import json, pathlib, psutil
+here = pathlib.Path(__file__).parent
+events = [json.loads(line) for line in (here / "run" / "journal.jsonl").read_text().splitlines()]
+workers = {int(event["worker"].rpartition(":")[2]) for event in events if event["event"] == "job"}
+alive = [process.info for process in psutil.process_iter(["pid", "name", "status"])]
+alive = [info for info in alive if info["pid"] in workers and info["status"] != psutil.STATUS_ZOMBIE]
+with (here / "seen.jsonl").open("a") as seen:
+    seen.write(json.dumps({"workers": len(workers), "alive": alive}) + chr(10))
+figure = {"p10": 1, "median": 1, "p90": 1}
+names = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
+print(json.dumps({name: figure for name in names}))
+"""
+"""Measures nothing, but sees which workers of the run are alive meanwhile."""
 LIES = "print('{{\"prefill_latency_s\": 1}}')"
 
 
@@ -294,6 +312,76 @@ def test_this_machine_measures_what_it_priced(folder, tmp_path):
             assert 0.1 < candidate.objectives[o.name] / candidate.measured[o.name].median < 10
 
 
+def seen_by_a_witness(folder: Path, *arguments: str) -> None:
+    """Run a campaign in a process of its own; no worker may be alive while a finalist is measured."""
+    script, data = folder / "witness.py", small(folder)
+    script.write_text(WITNESS, encoding="utf-8")
+    device_file = board(folder, "witness", sys.executable, str(script))
+    data["objectives"] = [{"metric": "quality"}, {"metric": "decode_latency_s", "device": device_file}]
+    file, out = campaigns.write(folder / "seen.yaml", data), folder / "run"
+    command = [sys.executable, "-m", "archsearch.cli", "run", str(file), "--out", str(out), "--workers", "2"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [event["failure"] for event in campaigns.events(out, "measured")] == [None, None]
+    seen = [json.loads(line) for line in (folder / "seen.jsonl").read_text("utf-8").splitlines()]
+    assert len(seen) == 2
+    assert all(look["workers"] >= 1 and look["alive"] == [] for look in seen), seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_no_worker_is_left_while_finalists_are_measured(tmp_path, executor):
+    seen_by_a_witness(tmp_path, "--executor", executor)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_no_worker_of_a_cluster_is_left_while_finalists_are_measured(tmp_path):
+    seen_by_a_witness(tmp_path, "--address", "auto")
+
+
+def llama_cpp_profile(folder: Path) -> str:
+    """The path of a device file as llama.cpp's calibration of this machine would write it."""
+    made = llama_cpp_cases.device()
+    assert made.provenance is not None
+    here = made.provenance.model_copy(update={"threads": this_machine().cores})
+    path = folder / "llama-cpp.yaml"
+    path.write_text(made.model_copy(update={"provenance": here}).to_yaml(), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.slow
+def test_a_profile_of_llama_cpp_is_measured_by_llama_cpp(tmp_path):
+    """All that was trained: measured where a class of llama.cpp holds it, else a failure that says why."""
+    data = small(tmp_path)
+    asked = {"device": llama_cpp_profile(tmp_path), "context": 40, "weights": "int8", "cache": "float16"}
+    data["objectives"] = [{"metric": "quality"}] + [
+        {"metric": metric, **asked} for metric in ("decode_latency_s", "peak_memory_bytes")
+    ]
+    data["space"] |= {"blocks": 4}
+    data["target"] |= {"blocks": 4, "width": 256, "head_dim": 64}
+    data["finalists"] = {"count": 100, "processes": 1}
+    out = tmp_path / "run"
+    results = run(campaigns.load(tmp_path, data), out, ONE)
+    names, outcomes = {o.name for o in results.objectives[1:]}, set()
+    for identifier in results.finalists:
+        candidate = results.candidate(identifier)
+        target = out / "candidates" / candidate.fingerprint / "target.arch.json"
+        try:
+            gguf_class(load_architecture(target))
+        except InvalidInput as error:
+            assert candidate.measured == {} and candidate.measured_failures.keys() == names
+            assert set(candidate.measured_failures.values()) == {str(error)}
+            outcomes.add("failed")
+        else:
+            assert candidate.measured.keys() == names and candidate.measured_failures == {}
+            outcomes.add("measured")
+    assert outcomes == {"measured", "failed"}
+    assert {(event["way"], event["cache"]) for event in campaigns.events(out, "measured")} == {
+        ("here", "float16")
+    }
+
+
 # What can be measured, and what is refused before the run.
 
 
@@ -321,7 +409,10 @@ def test_a_device_is_this_machine_where_its_profile_says_so(tmp_path):
     for change, said in (
         ({"processor": "Z80"}, "laptop was measured on Z80 with"),
         ({"threads": 999}, "with 999 threads, and this machine is"),
-        ({"runtime": "iree-cpu"}, "laptop was measured with iree-cpu, not jax-cpu"),
+        ({"runtime": "jax-gpu"}, "laptop was measured with jax-gpu, not jax-cpu"),
+        ({"runtime": "llama.cpp-gpu"}, "laptop was measured with llama.cpp-gpu, not llama.cpp-cpu"),
+        ({"runtime": "llama.cpp-cpu", "threads": 999}, "with 999 threads, and this machine is"),
+        ({"runtime": "iree-cpu"}, "provenance.runtime = 'iree-cpu'; nothing measures with it here"),
     ):
         ((way, why_not),) = places_of(campaign, laptop(**change))
         assert way is None
@@ -342,6 +433,33 @@ def test_types_that_jax_cannot_measure_are_said(tmp_path):
     # float32 weights are those of float32: one measurement answers both
     assert [len(place.objectives) for place in found] == [2, 1, 1]
     assert found[1].workload == Workload(weights="int4")
+
+
+def test_a_profile_is_measured_by_its_own_runtime(tmp_path):
+    one = {"metric": "decode_latency_s", "device": "laptop", "weights": "int4", "cache": "float16"}
+    campaign = on(tmp_path, one, one | {"batch": 2}, one | {"dtype": "bfloat16"}, one | {"cache": "bfloat16"})
+    found = places(Pricing.of(campaign, {"laptop": laptop(runtime="llama.cpp-cpu")}))
+    assert [place.way for place in found] == ["here", None, None, None]
+    for place, said in zip(
+        found[1:],
+        (
+            "laptop: batch = 2; llama.cpp is measured with 1 at most",
+            "laptop: dtype = 'bfloat16'; with dtype = 'bfloat16', llama.cpp is measured with float32",
+            "laptop: cache = 'bfloat16'; with dtype = 'float32', llama.cpp is measured with float32, float16",
+        ),
+        strict=True,
+    ):
+        assert said in place.why_not
+
+
+def test_a_runtime_that_is_not_installed_is_said_before_the_run(tmp_path, monkeypatch):
+    asked = {"device": llama_cpp_profile(tmp_path), "weights": "int8", "cache": "float16"}
+    campaign = on(tmp_path, {"metric": "decode_latency_s", **asked})
+    absent = replace(LLAMA_CPP, packages=("no_such_package",))
+    monkeypatch.setitem(runtimes.RUNTIMES, "llama.cpp", absent)
+    with pytest.raises(InvalidInput, match=r"needs no_such_package; install them with pip install arch"):
+        run(campaign, tmp_path / "run", ONE)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
+
+from archsearch.calibration_grid import GRIDS, cases
+from archsearch.runtimes import JAX
+from genomes import parse_layout
+from hardware_profiles import load_device, this_machine
+from hardware_profiles.families import PHASES, terms_of
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -123,23 +130,6 @@ def test_files_that_it_names_exist() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[None]:
-    """A Ray cluster of this machine, started as the README says; its processes are ended, no others."""
-    before = {process.pid for process in psutil.process_iter()}
-    started = tmp_path / "ray-start.log"
-    with started.open("w") as log:  # no pipe: the daemons would hold it open
-        command = [BIN / "ray", "start", "--head", "--num-cpus=2", "--port=0", "--disable-usage-stats"]
-        done = subprocess.run(command, stdout=log, stderr=log, timeout=120, check=False)
-    assert done.returncode == 0, started.read_text()
-    try:
-        yield
-    finally:
-        for process in psutil.process_iter(["cmdline"]):
-            if process.pid not in before and "ray" in " ".join(process.info["cmdline"] or []):
-                process.kill()
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_a_cluster_that_runs_is_joined(workshop: tuple[Path, dict[str, str]]) -> None:
@@ -150,6 +140,50 @@ def test_a_cluster_that_runs_is_joined(workshop: tuple[Path, dict[str, str]]) ->
     status = json.loads(run("archsearch status runs/on-a-cluster --json", workshop).stdout)
     assert status["finished"]
     assert status["failed"] == 0
+
+
+def made_up_rows() -> Iterator[dict[str, Any]]:
+    """Of the quick grid but for SwiGLU's: times of a machine that is as fast as its roofline."""
+    origin = {"runtime": "jax-cpu", "version": version("jaxlib"), "threads": this_machine().cores}
+    for case in cases(GRIDS["quick"], JAX.layouts, JAX):
+        if case.operator != "swiglu":
+            work = {phase: terms_of(case, phase) for phase in PHASES}
+            flops = sum(value for name, value in work["prefill"].items() if name.endswith("flops"))
+            moved = sum(value for name, value in work["decode"].items() if name.endswith("bytes"))
+            yield {
+                "case": case.model_dump(mode="json"),
+                "origin": origin,
+                "prefill_s": 1e-5 + flops / 5e10,
+                "decode_s": 1e-5 + moved / 1e10,
+                "prefill_spread": 0.02,
+                "decode_spread": 0.02,
+                "working_bytes": 1e6,
+                "yardstick": {"prefill": 1e-2, "decode": 1e-2},
+            }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_machine_is_calibrated_and_its_profile_judged(workshop: tuple[Path, dict[str, str]]) -> None:
+    """The README's own lines, as they stand. All rows but those of one operator lie there already, as after
+    an interruption: a whole calibration takes ten minutes.
+    """
+    calibrating, validating = (
+        line for line in commands() if line.startswith(("archsearch calibrate", "archsearch validate"))
+    )
+    rows, profile = (workshop[0] / f"my-laptop{end}" for end in (".rows.jsonl", ".yaml"))
+    known = [json.dumps(row) for row in made_up_rows()]
+    rows.write_text("\n".join(known) + "\n", encoding="utf-8")
+    run(calibrating, workshop)
+    lines = rows.read_text("utf-8").splitlines()
+    assert lines[: len(known)] == known
+    assert {json.loads(line)["case"]["operator"] for line in lines[len(known) :]} == {"swiglu"}
+    operators = {family.operator for family in load_device(profile).families}
+    assert operators == {parse_layout(text).blocks[0].operator.name for text in JAX.layouts} | {"head"}
+    said = run(validating, workshop).stdout
+    assert "lfm2-350m" in said
+    judged = load_device(profile).validation
+    assert judged is not None and judged.decode_latency_s.models == 1
 
 
 @pytest.mark.slow
