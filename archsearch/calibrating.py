@@ -9,9 +9,9 @@ calibration goes on where it stopped.
 import json
 import os
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,7 @@ from typing import Any
 
 from archsearch.calibration_grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases
 from archsearch.devices import measure_device, write_whole
-from archsearch.fresh_process import environment
+from archsearch.fresh_process import started
 from archsearch.llama_cpp import profile as llama_cpp_profile
 from archsearch.measuring import measure_once
 from archsearch.runtimes import JAX, Runtime, find_runtime, read_types
@@ -28,6 +28,8 @@ from hardware_profiles import Device, Workload, predict
 from hardware_profiles.drift import drifts
 from hardware_profiles.families import DISTURBED, PHASES, Case, Measured, fit_families
 
+ROWS = ".rows.jsonl"
+"""In place of the profile's suffix: where rows are kept."""
 MIXED_BLOCKS = 8
 """Of the models that tell what a process holds beside weights, state and programs."""
 
@@ -64,7 +66,7 @@ def calibrate(
         grid = replace(grid, types=tuple(types))
     chosen = find_runtime(runtime)
     wanted = list(cases(grid, layouts or chosen.layouts, chosen))
-    kept = out.with_suffix(".rows.jsonl")
+    kept = out.with_suffix(ROWS)
     done = _read(kept)
     _same_origin(kept, done.values(), chosen)
     chosen.require()
@@ -77,14 +79,15 @@ def calibrate(
 
         def take(pending: list[Case], total: int) -> None:
             nonlocal finished
-            for answer in _answers(pending, chosen):
-                if progress is not None:
-                    progress(finished, total, answer["case"]["operator"])
-                _same_origin(kept, [*done.values(), answer], chosen)
-                file.write(json.dumps(answer) + "\n")
-                file.flush()
-                _keep(answer, done)
-                finished += 1
+            with closing(_answers(pending, chosen)) as answers:  # whatever happens in between
+                for answer in answers:
+                    if progress is not None:
+                        progress(finished, total, answer["case"]["operator"])
+                    _same_origin(kept, [*done.values(), answer], chosen)
+                    file.write(json.dumps(answer) + "\n")
+                    file.flush()
+                    _keep(answer, done)
+                    finished += 1
 
         take(missing, len(wanted))
         disturbed = [case for case in wanted if done[_key(case)].get("other_load", 0.0) > DISTURBED]
@@ -187,7 +190,7 @@ def _read(kept: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _answers(pending: Sequence[Case], runtime: Runtime) -> Iterator[dict[str, Any]]:
+def _answers(pending: Sequence[Case], runtime: Runtime) -> Generator[dict[str, Any], None, None]:
     """The answer to each case, operator after operator."""
     groups: dict[str, list[Case]] = {}
     for case in pending:
@@ -196,18 +199,17 @@ def _answers(pending: Sequence[Case], runtime: Runtime) -> Iterator[dict[str, An
         yield from _in_fresh_process(runtime, group)
 
 
-def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Iterator[dict[str, Any]]:
+def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Generator[dict[str, Any], None, None]:
     """The answer to each case of an operator."""
     request = json.dumps({"cases": [case.model_dump(mode="json") for case in group]})
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", runtime.calibrating],
+        started(
+            runtime.calibrating,
+            runtime.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
-            env={**environment(), **runtime.environment},
-            text=True,
         ) as process,
     ):
         assert process.stdin is not None and process.stdout is not None

@@ -30,6 +30,22 @@ app = typer.Typer(
 out_console = Console()
 error_console = Console(stderr=True)
 
+
+def _whole(least: int, **options: Any) -> Any:
+    """An option that takes whole numbers; what is refused is named with its value."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise typer.BadParameter(f"{text!r} is not a whole number of at least {least}")
+        return number
+
+    return typer.Option(parser=read, metavar=f"N>={least}", **options)
+
+
 RunPath = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ExecutorOption = Annotated[
@@ -37,9 +53,9 @@ ExecutorOption = Annotated[
     typer.Option(help="ray (default), or local: processes without Ray."),
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join: auto or ray://HOST:PORT.")]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Default: as many as there is room for.")]
-Context = Annotated[int, typer.Option(min=1, help="Tokens.")]
-Batch = Annotated[int, typer.Option(min=1, help="Sequences side by side.")]
+WorkersOption = Annotated[int | None, _whole(1, help="Default: as many as there is room for.")]
+Context = Annotated[int, _whole(1, help="Tokens.")]
+Batch = Annotated[int, _whole(1, help="Sequences side by side.")]
 Dtype = Annotated[str, typer.Option(help="Of the arithmetic.")]
 Weights = Annotated[
     str | None, typer.Option(help="What weights are stored in, such as int8 or int4; default: dtype.")
@@ -88,7 +104,9 @@ def resume(
     if load_run(path).ledger.finished:
         page = path / "report" / "index.html"
         resume_run(path, say=_say)
-        out_console.print(f"{path} is finished; its report: {page}", highlight=False, soft_wrap=True)
+        out_console.print(
+            f"{path} is finished; its report: {page}", highlight=False, markup=False, soft_wrap=True
+        )
         return
     chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
     with _watching(path) as watch:
@@ -115,7 +133,7 @@ def report(path: RunPath) -> None:
     for damage in loaded.damages:
         _say(f"{loaded.directory.journal}: {damage}")
     page = write_report(loaded.results(), loaded.directory.report)
-    out_console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    out_console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -130,20 +148,22 @@ def export(
     if out is None:
         name = source.rpartition("#")[2] if "#" in source else Path(source).name.split(".")[0]
         out = Path("exports") / f"{name}-{format}"
-    out_console.print(f"exported: {export_source(source, format, out)}", highlight=False, soft_wrap=True)
+    out_console.print(
+        f"exported: {export_source(source, format, out)}", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 @app.command()
 def train(
     architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
     task: Annotated[str, typer.Option(help="Name of the task.")],
-    steps: Annotated[int, typer.Option(min=2)] = 180,
-    length: Annotated[int, typer.Option(min=2)] = 64,
+    steps: Annotated[int, _whole(2)] = 180,
+    length: Annotated[int, _whole(2)] = 64,
     batch: Batch = 16,
     learning_rate: Annotated[
         list[float] | None, typer.Option(help="May be given several times; the best on validation is kept.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, _whole(0)] = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the task, such as path=."),
@@ -199,7 +219,7 @@ def measure(
     cache: Cache = None,
     depth: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Decode at this depth as well; may be given several times."),
+        _whole(1, help="Decode at this depth as well; may be given several times."),
     ] = None,
     runtime: RuntimeOption = "jax",
     device: Annotated[
@@ -247,12 +267,13 @@ def calibrate(
     runtime: RuntimeOption = "jax",
 ) -> None:
     """Measure this machine block by block and write a calibrated profile; an interrupted one goes on."""
+    from archsearch.calibrating import ROWS
     from archsearch.calibrating import calibrate as calibrate_machine
 
-    with show_profiles.counting("calibrating", error_console) as progress:
+    with show_profiles.keeping(out.with_suffix(ROWS), error_console) as progress:
         profile = calibrate_machine(name, out, grid, types=types, progress=progress, runtime=runtime)
     show_profiles.families(profile, out_console)
-    out_console.print(f"profile: {out}", highlight=False, soft_wrap=True)
+    out_console.print(f"profile: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -264,7 +285,7 @@ def validate(
     dtype: Dtype = "float32",
     weights: Weights = None,
     cache: Cache = None,
-    processes: Annotated[int, typer.Option(min=1, help="Fresh processes for each model.")] = 3,
+    processes: Annotated[int, _whole(1, help="Fresh processes for each model.")] = 3,
     store: Annotated[bool, typer.Option("--store", help="Keep the errors in the device file.")] = False,
     json_: Json = False,
 ) -> None:
@@ -376,7 +397,7 @@ def _watching(path: Path) -> Iterator[Any]:
         display.close()
         if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput):
             text = f"nothing is lost; archsearch resume {path} goes on from here"
-            error_console.print(text, highlight=False, soft_wrap=True)
+            error_console.print(text, highlight=False, markup=False, soft_wrap=True)
         raise
     finally:
         display.close()
@@ -384,7 +405,9 @@ def _watching(path: Path) -> Iterator[Any]:
 
 def _tell_end(results: Results, path: Path) -> None:
     show.winners(results, out_console)
-    out_console.print(f"report: {path / 'report' / 'index.html'}", highlight=False, soft_wrap=True)
+    out_console.print(
+        f"report: {path / 'report' / 'index.html'}", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _say(line: str) -> None:

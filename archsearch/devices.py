@@ -9,14 +9,13 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from archsearch.fresh_process import environment
+from archsearch import fresh_process
 from genomes import InvalidInput
 from hardware_profiles import Device, device, fit_device, load_device, this_machine
 
@@ -112,16 +111,8 @@ def _machine_key() -> str:
 
 
 def _run_probes() -> dict[str, Any]:
-    command = [sys.executable, "-P", "-m", _PROBES]
     try:
-        done = subprocess.run(
-            command,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=MEASURING_TIMEOUT_S,
-            check=False,
-        )
+        done = fresh_process.answer(_PROBES, "", MEASURING_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"measuring this machine took longer than {MEASURING_TIMEOUT_S} s") from None
     if done.returncode:

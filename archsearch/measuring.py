@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from statistics import median
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from archsearch.fresh_process import environment
+from archsearch import fresh_process
 from archsearch.runtimes import JAX, Runtime, find_runtime
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Workload, this_machine
@@ -157,15 +156,7 @@ def _summary(samples: list[float]) -> dict[str, float]:
 def _in_fresh_process(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
     """The answer of the measuring program to a request."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", runtime.measuring],
-            input=json.dumps(request),
-            env={**environment(), **runtime.environment},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        done = fresh_process.answer(runtime.measuring, json.dumps(request), TIMEOUT_S, runtime.environment)
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"measuring took longer than {TIMEOUT_S} s; lower context or batch") from None
     try:

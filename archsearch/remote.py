@@ -7,14 +7,13 @@ is given the path of an `.arch.json` and prints a JSON object, last of all that 
 """
 
 import json
-import os
-import signal
 import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from archsearch import fresh_process
 from archsearch.measuring import FIGURES
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload
@@ -76,7 +75,7 @@ def _filled(device: Device, part: str, values: dict[str, Any]) -> str:
 
 
 def _run(device: Device, command: list[str]) -> str:
-    """What it prints; it and all that it started are ended when it takes too long."""
+    """What it prints; it and all that it started are ended when it takes too long, or nobody waits."""
     try:
         process = subprocess.Popen(
             command,
@@ -93,7 +92,7 @@ def _run(device: Device, command: list[str]) -> str:
         try:
             out, complaints = process.communicate(timeout=device.measure_timeout_s)
         except BaseException as error:
-            _end(process)
+            fresh_process.end(process)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             raise RuntimeError(
@@ -106,13 +105,6 @@ def _run(device: Device, command: list[str]) -> str:
             f"device {device.name}: {command[0]} failed with exit code {process.returncode}:\n{end}"
         )
     return out
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    if hasattr(os, "killpg"):
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
 
 
 def _last_object(device: Device, said: str) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from archsearch.measuring import FIGURES
+from genomes import InvalidInput
 from hardware_profiles import Device
 from hardware_profiles.families import QUANTITIES, Family
 
@@ -22,7 +25,7 @@ def counting(what: str, console: Console) -> Iterator[Callable[[int, int, str], 
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[following]}"),
+        TextColumn("{task.fields[following]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None, following="")
@@ -31,9 +34,24 @@ def counting(what: str, console: Console) -> Iterator[Callable[[int, int, str], 
         )
 
 
+@contextmanager
+def keeping(rows: Path, console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    """The bar of a calibration; whatever ends it, say how to go on."""
+    try:
+        with counting("calibrating", console) as progress:
+            yield progress
+    except BaseException as error:
+        if rows.exists() and rows.stat().st_size and not isinstance(error, InvalidInput):
+            text = f"what was measured is kept in {rows}; the same command goes on from here"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+        raise
+
+
 def families(device: Device, console: Console) -> None:
     """What was measured, and how well the curves give it back."""
-    table = Table(box=box.SIMPLE, title=f"{device.name}: median error of the curves on their own rows")
+    table = Table(
+        box=box.SIMPLE, title=escape(f"{device.name}: median error of the curves on their own rows")
+    )
     for column in ("operator", "types", "rows", "widths", "context", *QUANTITIES):
         table.add_column(column, justify="left" if column in ("operator", "types") else "right")
     groups: dict[tuple[str, str], list[Family]] = {}
@@ -63,7 +81,9 @@ def families(device: Device, console: Console) -> None:
 
 def validation(found: dict[str, Any], console: Console) -> None:
     """Each model's errors, and the judgement of each figure beside the machine's own spread."""
-    table = Table(box=box.SIMPLE, title=f"{found['device']} at {found['context']} tokens, {found['dtype']}")
+    table = Table(
+        box=box.SIMPLE, title=escape(f"{found['device']} at {found['context']} tokens, {found['dtype']}")
+    )
     table.add_column("model")
     table.add_column("parameters", justify="right")
     for figure in FIGURES:
@@ -80,7 +100,7 @@ def validation(found: dict[str, Any], console: Console) -> None:
                 f"{row['error']:+.1%}",
                 "-" if spread is None else f"{spread:.1%}",
             ]
-        table.add_row(model["name"], f"{model['parameters'] / 1e6:.1f}M", *cells)
+        table.add_row(escape(model["name"]), f"{model['parameters'] / 1e6:.1f}M", *cells)
     console.print(table)
     judged = Table(box=box.SIMPLE, title="predicted against measured")
     for column in ("figure", "MAPE", "within 10 %", "within 20 %", "Kendall tau", "worst", "repeat spread"):
@@ -94,7 +114,7 @@ def validation(found: dict[str, Any], console: Console) -> None:
             f"{e['within_10']:.0%}",
             f"{e['within_20']:.0%}",
             "-" if tau is None else f"{tau:.3f}",
-            f"{e['worst']} ({e['worst_factor']:.2f} times)",
+            escape(f"{e['worst']} ({e['worst_factor']:.2f} times)"),
             "-" if spread is None else f"{spread:.1%}",
         )
     console.print(judged)

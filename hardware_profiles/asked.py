@@ -1,9 +1,11 @@
 """What a fresh process is asked to measure, and how it answers; the same for every runtime."""
 
+import ctypes
 import json
+import signal
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,9 +31,21 @@ class Request(BaseModel):
     )
 
 
+_DEATH_SIGNAL = 1
+"""`PR_SET_PDEATHSIG` of Linux's prctl(2)."""
+
+
+def end_with_parent() -> None:
+    """Where Linux can, have this process killed when the one that waits for its answer is."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+
+
 def answer(measure: Callable[[Request], dict[str, Any]]) -> int:
     """Answer the request on stdin, and give the exit code; whatever else is printed goes to stderr."""
     found: dict[str, Any]
+    end_with_parent()
     with redirect_stdout(sys.stderr):
         try:
             found, code = measure(Request.model_validate_json(sys.stdin.read())), 0
@@ -52,6 +66,7 @@ def answer_cases(measure: Callable[[list[dict[str, Any]]], Any]) -> int:
     `measure` yields a case and what was found.
     """
     out = sys.stdout
+    end_with_parent()
     with redirect_stdout(sys.stderr):
         for case, found in measure(json.load(sys.stdin)["cases"]):
             out.write(json.dumps({"case": case, **found}) + "\n")

@@ -27,6 +27,7 @@ import psutil
 from jax.typing import DTypeLike
 
 from hardware_profiles import this_machine
+from hardware_profiles.asked import end_with_parent
 
 FORMAT = "archsearch/probes"
 VERSION = 1
@@ -175,5 +176,6 @@ def _clock_hz() -> float | None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     json.dump(measure_machine(), sys.stdout)
     sys.stdout.write("\n")

@@ -1,17 +1,20 @@
 """The command line: what it prints, how it ends, what it says of bad input."""
 
+import io
 import json
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import campaigns
 import pytest
+import report_cases
+from rich.console import Console
 
-from archsearch import cli
+from archsearch import cli, show
 from genomes import REFERENCES, model_names
 from hardware_profiles import device_names
 
@@ -113,6 +116,16 @@ def test_the_command_line_starts_fast_and_without_the_heavy_libraries():
     assert time.perf_counter() - started < 15  # a loaded machine; it takes about one second
 
 
+def test_the_front_is_shown_with_the_whole_names_of_its_objectives():
+    """Brackets and all: a device may be a path, which is no markup."""
+    results = report_cases.build()
+    console = Console(width=400, file=io.StringIO())
+    show.winners(replace(results, name="[/tmp]"), console)
+    said = console.file.getvalue()
+    assert [o.name for o in results.objectives if o.name not in said] == []
+    assert "[/tmp]: front of" in said
+
+
 def test_the_installed_command_reports_without_a_traceback(tmp_path):
     command = [Path(sys.executable).with_name("archsearch"), "status", tmp_path / "none"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -134,7 +147,7 @@ def test_bad_arguments_exit_2_and_say_what_is_legal(call, architecture, campaign
         (["run", campaign, "--set", "seed"], ["--set seed", "key=value"]),
         (["run", campaign, "--out", empty], ["exists", "--out"]),
         (["run", campaign, "--executor", "slurm"], ["slurm", "local"]),
-        (["run", campaign, "--workers", "0"], ["--workers"]),
+        (["run", campaign, "--workers", "0"], ["--workers", "'0' is not a whole number of at least 1"]),
         (["run"], ["CAMPAIGN"]),
         (["resume", empty], ["not the directory of a run"]),
         (["resume", tmp_path / "none"], ["not the directory of a run"]),
@@ -148,7 +161,10 @@ def test_bad_arguments_exit_2_and_say_what_is_legal(call, architecture, campaign
         (["train", none, *RECALL], ["none.json"]),
         (["train", broken, *RECALL], ["broken.arch.json"]),
         (["train", architecture, "--task", "sorting"], ["sorting", "in-context-recall"]),
-        (["train", architecture, *RECALL, "--steps", "1"], ["--steps"]),
+        (
+            ["train", architecture, *RECALL, "--steps", "1"],
+            ["--steps", "'1'", "at least 2"],
+        ),
         (["train", architecture, *RECALL, "--learning-rate", "2"], ["learning_rate = 2", "1"]),
         (["train", architecture, *RECALL, "--set", "vocab=8"], ["vocab", "vocab_size"]),
         (["train", architecture, *RECALL, "--set", "vocab_size"], ["--set vocab_size", "key=value"]),
@@ -161,12 +177,13 @@ def test_bad_arguments_exit_2_and_say_what_is_legal(call, architecture, campaign
         (["predict", architecture], ["--device"]),
         (["predict", architecture, "--device", "pager"], ["pager", *device_names(), "this-machine"]),
         (["predict", architecture, *price, "--dtype", "int3"], ["int3", "float32", "bfloat16"]),
-        (["predict", architecture, *price, "--context", "0"], ["--context"]),
-        (["predict", architecture, *price, "--batch", "-1"], ["--batch"]),
-        (["predict", architecture, *price, "--context", "many"], ["--context", "int"]),
+        (["predict", architecture, *price, "--context", "0"], ["--context", "'0'", "at least 1"]),
+        (["predict", architecture, *price, "--batch", "-1"], ["--batch", "'-1'", "at least 1"]),
+        (["predict", architecture, *price, "--context", "many"], ["--context", "'many'", "whole number"]),
         (["measure", none], ["none.json"]),
         (["measure", architecture, "--dtype", "int3"], ["int3", "float32"]),
-        (["measure", architecture, "--context", "0"], ["--context"]),
+        (["measure", architecture, "--context", "0"], ["--context", "'0'"]),
+        (["measure", architecture, "--depth", "4", "--depth", "x"], ["--depth", "'x'", "at least 1"]),
         (["devices", "pager"], ["pager", "raspberry-pi-5"]),
         (["spaces", "outer"], ["outer", "hybrid"]),
         (["architectures", "gpt-5"], ["gpt-5", "lfm2", "transformer++"]),
