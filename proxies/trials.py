@@ -4,6 +4,7 @@
 same for every trial of a task; only training data and initial weights follow the seed.
 """
 
+import json
 import math
 import platform
 import time
@@ -17,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from genomes import Architecture
+from genomes import Architecture, InvalidInput
 from proxies import checkpoints
 from proxies.config import TRAINING_VERSION, TrialConfig
 from proxies.schedule import Schedule
@@ -27,6 +28,8 @@ from proxies.training import State, initial_state, padded_vocabulary, program
 from proxies.trial_files import PHASES, TrialLog, timed
 
 HELD_OUT_SEED = 0
+FREE = ("steps", "decay_fraction", "evaluation_batches")
+"""What a trial and the one that it continues may differ in: the state before the decay is the same."""
 LOOK_EVERY_STEPS = 32
 """Training steps between two looks at the loss."""
 
@@ -75,7 +78,7 @@ def run_trial(
     decay, from which a longer trial continues) and at last `result.json`. `resume_from` is the directory of
     a shorter trial that did so; where it holds no usable checkpoint, training starts at step 0 and gives
     the same result, later. A loss that is not finite is a failed result. Raises `InvalidInput` for a task
-    that cannot be made.
+    that cannot be made, and where `resume_from` holds a trial that is not a shorter one of this.
     """
     started = time.perf_counter()
     task = config.make_task()
@@ -87,7 +90,11 @@ def run_trial(
     schedule, phases = config.schedule, dict.fromkeys(PHASES, 0.0)
 
     state, first = initial_state(proxy, task.readout, config.length, seed), 0
-    found = checkpoints.before_decay(resume_from, state) if resume_from is not None else None
+    found = None
+    if resume_from is not None:
+        asked = {"fingerprint": proxy.fingerprint, "data_hash": task.data_hash, "seed": seed}
+        if _is_shorter(resume_from, asked | config.model_dump(mode="json")):
+            found = checkpoints.before_decay(resume_from, state)
     if found is not None and found.step <= schedule.decay_start:
         state, first = found.state, found.step
         log.say(f"continues from step {first}")
@@ -160,6 +167,25 @@ def versions() -> dict[str, str]:
         **{name: version(name) for name in names},
         "backend": jax.default_backend(),
     }
+
+
+def _is_shorter(directory: Path, asked: dict[str, Any]) -> bool:
+    """Whether a directory holds the same trial at other steps; False where it holds the result of none.
+
+    Raises `InvalidInput` naming what differs: going on from there would be the training of neither.
+    """
+    try:
+        said = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        found = said["config"] | said
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    for name, wanted in asked.items():
+        if name not in FREE and found.get(name, wanted) != wanted:
+            raise InvalidInput(
+                f"resume_from = {directory}: a trial with {name} = {found[name]!r}, asked for {wanted!r}; "
+                f"legal: a trial that differs in {', '.join(FREE)} alone"
+            )
+    return True
 
 
 def _segments(schedule: Schedule, first: int) -> list[tuple[int, int]]:

@@ -176,9 +176,23 @@ def test_a_damaged_checkpoint_costs_time_only(damage, short: Path, long: tuple, 
     assert outcome(result) == outcome(long[0])
 
 
-def test_another_architectures_checkpoint_is_not_continued(short: Path) -> None:
-    result = run_trial(MEMORYLESS, config(60), 3, resume_from=short)
-    assert result.status == "ok" and result.resumed_from_step == 0
+def test_another_trials_checkpoint_is_refused(short: Path) -> None:
+    for architecture, asked, seed, said in (
+        (MEMORYLESS, config(60), 3, r"fingerprint = '\w+', asked for '\w+'"),
+        (HYBRID, config(60), 4, "seed = 3, asked for 4"),
+        (HYBRID, config(60).model_copy(update={"learning_rate": 0.5}), 3, "asked for 0.5; legal: a trial"),
+        (HYBRID, config(60).model_copy(update={"warmup_steps": 7}), 3, "warmup_steps = .*, asked for 7"),
+    ):
+        with pytest.raises(InvalidInput, match=rf"resume_from = .*: a trial with .*{said}"):
+            run_trial(architecture, asked, seed, resume_from=short)
+
+
+def test_without_its_result_a_trial_is_not_continued(short: Path, long: tuple, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(short, tmp_path / "copy"))
+    (copy / "result.json").unlink()
+    result = run_trial(HYBRID, config(60), 3, resume_from=copy)
+    assert result.resumed_from_step == 0
+    assert outcome(result) == outcome(long[0])
 
 
 # The schedule
