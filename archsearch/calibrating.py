@@ -26,6 +26,7 @@ from archsearch.runtimes import JAX, Runtime, find_runtime, read_types
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, predict
 from hardware_profiles.drift import drifts
+from hardware_profiles.energy import power_figure
 from hardware_profiles.families import DISTURBED, PHASES, Case, Measured, fit_families
 
 ROWS = ".rows.jsonl"
@@ -94,25 +95,31 @@ def calibrate(
         take(disturbed, len(wanted) + len(disturbed))
     keys = {_key(case) for case in wanted}
     profile = _profile(name, probed, [done[key] for key in done if key in keys], load_average)
-    profile = profile.model_copy(update={"process_bytes": _process_bytes(profile, grid, chosen)})
+    profile = profile.model_copy(update=_of_whole_models(profile, grid, chosen))
     write_whole(out, profile.to_yaml())
     return profile
 
 
-def _process_bytes(profile: Device, grid: Grid, runtime: Runtime) -> float:
-    """By how much the peak memory of small models of several operators is above its prediction."""
+def _of_whole_models(profile: Device, grid: Grid, runtime: Runtime) -> dict[str, Any]:
+    """What small models of several operators tell: `process_bytes`, by which their peak memory is above its
+    prediction, and `power_w` where it can be measured."""
     width = sorted(grid.widths)[len(grid.widths) // 2]
     scale = Scale(
         width=width, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS, repeat="stack"
     )
     dtype, weights, cache = read_types((grid.types or runtime.most_types)[0], runtime)
     workload = Workload(context=max(grid.contexts), dtype=dtype, weights=weights, cache=cache)
-    beyond = []
+    beyond, power = [], []
     for text in runtime.mixed:
         architecture = parse_layout(text).at(scale)
-        found = measure_once(architecture, workload, runtime)["peak_memory_bytes"]
-        beyond.append(found - predict(architecture, profile, workload).peak_memory_bytes.value)
-    return max(0.0, float(median(beyond)))
+        found = measure_once(architecture, workload, runtime)
+        predicted = predict(architecture, profile, workload).peak_memory_bytes.value
+        beyond.append(found["peak_memory_bytes"] - predicted)
+        power.append(found.get("power_w", {}))
+    return {
+        "process_bytes": max(0.0, float(median(beyond))),
+        "power_w": power_figure(power) or profile.power_w,
+    }
 
 
 def _profile(

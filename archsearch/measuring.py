@@ -20,7 +20,8 @@ from archsearch import fresh_process
 from archsearch.runtimes import JAX, Runtime, find_runtime
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Workload, this_machine
-from hardware_profiles.families import DISTURBED
+from hardware_profiles.energy import MEASURED, joules
+from hardware_profiles.families import DISTURBED, PHASES
 
 PROCESSES = 3
 """Fewest fresh processes that a reported figure should rest on."""
@@ -53,6 +54,9 @@ def measure(
     - `decode_latency_s`: one decoded token that sees `context` tokens, itself included
     - `decode_latency_by_depth_s`: the same for a token that sees as many tokens as each of `depths`, by depth
     - `peak_memory_bytes`: of running the model, one sample a process; `provenance.memory_counts` says of what
+    - `prefill_energy_j`, `decode_energy_j`: of a prompt and of a step on an NVIDIA GPU, one sample a process:
+      the mean power of its board while running (NVML) times the median latency; else null. `energy` says
+      which, in words
     - `repeat_spread`: (largest - smallest) / median of the processes' medians, the worse of both latencies;
       null where there is only one process
     - `stable`: whether the samples of each process settled and the repeat spread is at most 5 %
@@ -117,6 +121,7 @@ def _combined(
             for depth in last["decode_latency_by_depth_s"]
         },
         "peak_memory_bytes": _summary([answer["peak_memory_bytes"] for answer in answers]),
+        **_energy(answers, runtime),
         "repeat_spread": spread,
         "stable": settled and spread is not None and spread <= STABLE,
         "disturbed": other_load > DISTURBED,
@@ -146,6 +151,22 @@ def _combined(
             "memory_counts": last["memory_counts"],
         },
     }
+
+
+def _energy(answers: list[dict[str, Any]], runtime: Runtime) -> dict[str, Any]:
+    """Joules of a prompt and of a step, null where a process could not tell, and what they are in words."""
+    found: dict[str, Any] = {}
+    for phase, latency in zip(PHASES, LATENCIES, strict=True):
+        powers = [answer.get("power_w", {}).get(phase) for answer in answers]
+        steps = [
+            joules(power, median(answer[latency])) for power, answer in zip(powers, answers, strict=True)
+        ]
+        known = [energy for energy in steps if energy is not None]
+        found[f"{phase}_energy_j"] = _summary(known) if len(known) == len(steps) else None
+    said = answers[-1].get("energy", f"not measured with {runtime.name}")
+    if said == MEASURED and None in found.values():
+        said += "; null where the counter told nothing"
+    return found | {"energy": said}
 
 
 def _summary(samples: list[float]) -> dict[str, float]:

@@ -32,6 +32,7 @@ import psutil
 from genomes import Architecture, InvalidInput, read_architecture
 from hardware_profiles import drift
 from hardware_profiles.asked import Request, answer
+from hardware_profiles.energy import mean_power, nvml_counter
 from hardware_profiles.resident import other_load, peak_bytes, require_bytes, reset_peak, resident_bytes, trim
 from hardware_profiles.sampling import (
     FEWEST_PREFILLS,
@@ -158,7 +159,8 @@ def measure(request: Request) -> dict[str, Any]:
     """Measure in this process, which should be fresh.
 
     The answer holds the samples `prefill_latency_s` and `decode_latency_s`, the `yardstick` around them,
-    `peak_memory_bytes` with `memory_counts`, whether the samples `settled`, and what they depend on.
+    `peak_memory_bytes` with `memory_counts`, the mean `power_w` of each phase with what it is in words
+    (`energy`), whether the samples `settled`, and what they depend on.
 
     Raises `InvalidInput` for an architecture that cannot be read, `RuntimeError` where it does not fit or its
     logits are not finite.
@@ -184,11 +186,16 @@ def measure(request: Request) -> dict[str, Any]:
     runner.prefill()
     runner.decode()
     peak, counts = _peak(device, baseline, reset)
+    counter, energy = None, f"not measured: jax runs on {device.platform}"
+    if device.platform == "gpu":
+        counter, energy = nvml_counter()
     yardstick = Yardstick()
     before = yardstick.read()
     with other_load() as others:
-        prefill = sample(runner.prefill, 0, FEWEST_PREFILLS)
-        decode = sample(runner.decode, WARM_UP_STEPS, FEWEST_STEPS)
+        with mean_power(counter) as prefill_w:
+            prefill = sample(runner.prefill, 0, FEWEST_PREFILLS)
+        with mean_power(counter) as decode_w:
+            decode = sample(runner.decode, WARM_UP_STEPS, FEWEST_STEPS)
         by_depth = {
             str(depth): sample(runner.at_depth(depth), WARM_UP_STEPS, FEWEST_STEPS)
             for depth in request.depths
@@ -204,6 +211,8 @@ def measure(request: Request) -> dict[str, Any]:
         "settled": max(variation(prefill), variation(decode)) <= SETTLED,
         "peak_memory_bytes": peak,
         "memory_counts": counts,
+        "power_w": {"prefill": prefill_w[0], "decode": decode_w[0]},
+        "energy": energy,
         "other_load": others[0],
         "preparation_s": preparation_s,
         "device": {"platform": device.platform, "kind": device.device_kind},
