@@ -21,7 +21,7 @@ from test_report import Page
 
 from archsearch import runtimes
 from archsearch.campaign import Campaign, load_campaign
-from archsearch.directory import load_run
+from archsearch.directory import RunDirectory, load_run
 from archsearch.finalists import places
 from archsearch.journal import Event, read_journal
 from archsearch.ledger import Finalists, Ledger
@@ -35,7 +35,15 @@ from archsearch.runtimes import LLAMA_CPP
 from archsearch.status import status
 from archsearch.summary import ranked
 from genomes import InvalidInput, load_architecture
-from hardware_profiles import Device, Provenance, Workload, device, read_device, this_machine
+from hardware_profiles import (
+    Device,
+    Provenance,
+    Workload,
+    device,
+    load_device,
+    read_device,
+    this_machine,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 PATIENCE_S = 150.0
@@ -457,9 +465,15 @@ def test_a_runtime_that_is_not_installed_is_said_before_the_run(tmp_path, monkey
     campaign = on(tmp_path, {"metric": "decode_latency_s", **asked})
     absent = replace(LLAMA_CPP, packages=("no_such_package",))
     monkeypatch.setitem(runtimes.RUNTIMES, "llama.cpp", absent)
-    with pytest.raises(InvalidInput, match=r"needs no_such_package; install them with pip install arch"):
+    said = r"needs no_such_package; install them with pip install arch"
+    with pytest.raises(InvalidInput, match=said):
         run(campaign, tmp_path / "run", ONE)
     assert not (tmp_path / "run").exists()
+    name = str(asked["device"])
+    RunDirectory(tmp_path / "run").create(campaign, {name: load_device(Path(name))})
+    with pytest.raises(InvalidInput, match=said):
+        resume(tmp_path / "run", ONE)
+    assert campaigns.events(tmp_path / "run", "run") == []
 
 
 @pytest.mark.parametrize(
