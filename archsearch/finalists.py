@@ -2,9 +2,8 @@
 
 What is measured is the target architecture: on this machine, by the runtime that the device was measured
 with, where the device is this machine (`archsearch.measuring`); by the device's own command where its file
-names one (`archsearch.remote`). Each
-candidate on each device and workload is one event of the journal, a failure with its cause included, so that
-a resumed run measures only what has none.
+names one (`archsearch.remote`). Each candidate on each device and workload is one event of the journal, a
+failure with its cause included, so that a resumed run measures only what has none.
 """
 
 import math

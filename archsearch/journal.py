@@ -12,14 +12,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from genomes import InvalidInput
 
 FORMAT = "archsearch/journal"
 VERSION = 1
-ATTEMPTS = 3
-"""At the lock: one who only asks whether a run goes on holds it for a moment."""
 
 Event = dict[str, Any]
 
@@ -41,13 +39,15 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("a+", encoding="utf-8")
-        for _ in range(ATTEMPTS):
-            if _locked(self._file, fcntl.LOCK_EX):
+        for last in (False, False, True):  # one who only asks whether a run goes on is gone at once
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            time.sleep(0.05)
-        else:
-            self._file.close()
-            raise InvalidInput(f"{path}: another archsearch process is writing this run")
+            except OSError:
+                if last:
+                    self._file.close()
+                    raise InvalidInput(f"{path}: another archsearch process is writing this run") from None
+                time.sleep(0.05)
         self._end_last_line()
 
     def write(self, kind: str, **fields: Any) -> Event:
@@ -87,18 +87,12 @@ def is_written(path: Path) -> bool:
     """Whether a process has the journal open for writing: its run goes on."""
     try:
         with path.open("rb") as file:
-            return not _locked(file, fcntl.LOCK_SH)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # goes when the file is closed
+    except BlockingIOError:
+        return True
     except OSError:
         return False
-
-
-def _locked(file: IO[Any], kind: int) -> bool:
-    """Take a lock, if nobody is in the way; it goes when the file is closed."""
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+    return False
 
 
 def read_journal(path: Path) -> tuple[list[Event], list[Damage]]:

@@ -187,7 +187,7 @@ def measure(request: Request) -> dict[str, Any]:
     runner.decode()
     peak, counts = _peak(device, baseline, reset)
     counter, energy = None, f"not measured: jax runs on {device.platform}"
-    if device.platform == "gpu":
+    if device.platform in ("gpu", "cuda"):
         counter, energy = nvml_counter()
     yardstick = Yardstick()
     before = yardstick.read()

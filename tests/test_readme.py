@@ -16,7 +16,6 @@ import pytest
 
 from archsearch.calibration_grid import GRIDS, cases
 from archsearch.runtimes import JAX
-from genomes import parse_layout
 from hardware_profiles import load_device, this_machine
 from hardware_profiles.families import PHASES, terms_of
 
@@ -178,8 +177,8 @@ def test_a_machine_is_calibrated_and_its_profile_judged(workshop: tuple[Path, di
     lines = rows.read_text("utf-8").splitlines()
     assert lines[: len(known)] == known
     assert {json.loads(line)["case"]["operator"] for line in lines[len(known) :]} == {"swiglu"}
-    operators = {family.operator for family in load_device(profile).families}
-    assert operators == {parse_layout(text).blocks[0].operator.name for text in JAX.layouts} | {"head"}
+    operators = {case.operator for case in cases(GRIDS["quick"], JAX.layouts, JAX)}
+    assert {family.operator for family in load_device(profile).families} == operators
     said = run(validating, workshop).stdout
     assert "lfm2-350m" in said
     judged = load_device(profile).validation
