@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import ray
 
 from archsearch.executors import worker
@@ -25,6 +26,7 @@ _OBJECT_STORE_BYTES = 100 * 2**20
 """Only JSON travels; Ray takes no less than 75 MB."""
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
 _CONNECT_SECONDS = 5.0
+_KILLING_SECONDS = 5.0
 _LONGEST_TEMPORARY_DIRECTORY = 40
 """Ray's sockets lie 65 characters deeper, and the path of a Unix socket ends at 103 (macOS) or 107."""
 
@@ -54,8 +56,14 @@ class RayExecutor(Pool["RayProcess"]):
             raise
 
     def close(self) -> None:
-        """Kill what runs, forget what waits, and leave Ray if this executor connected to it."""
+        """Kill what runs, forget what waits, and leave Ray if this executor connected to it.
+
+        Ray kills in the background, and a driver that disconnects at once may leave a worker alive. Those on
+        this machine are waited for: what is measured next wants it for itself.
+        """
+        here = [pid for slot in self._slots if (pid := _pid_here(slot.worker)) is not None]
         super().close()
+        _end(here)
         self._disconnect()
 
     def _disconnect(self) -> None:
@@ -123,6 +131,27 @@ class _Actor:
 
 
 _remote_actor: Any = ray.remote(_Actor)
+
+
+def _pid_here(name: str) -> int | None:
+    """The process of a worker, as `worker.start` names it, where it is one of this machine."""
+    host, _, pid = name.rpartition(":")
+    return int(pid) if host == socket.gethostname() else None
+
+
+def _end(pids: Sequence[int]) -> None:
+    """Wait until Ray has killed these actors; what is left after `_KILLING_SECONDS` is killed here."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.name().startswith("ray::"):
+                found.append(process)
+    _, left = psutil.wait_procs(found, timeout=_KILLING_SECONDS)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=_KILLING_SECONDS)
 
 
 def _gpus(settings: WorkerSettings) -> int:
