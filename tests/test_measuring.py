@@ -79,6 +79,9 @@ def test_the_answer_has_the_promised_keys(measured: dict) -> None:
     assert isinstance(measured["stable"], bool) and isinstance(measured["disturbed"], bool)
     assert measured["device"]["platform"] == jax.devices()[0].platform
     assert measured["device"]["cores"] >= 1
+    if jax.default_backend() == "cpu":
+        assert measured["prefill_energy_j"] is None and measured["decode_energy_j"] is None
+        assert measured["energy"] == "not measured: jax runs on cpu"
 
 
 def test_the_answer_says_what_it_rests_on(measured: dict) -> None:
