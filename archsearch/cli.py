@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from archsearch import show, show_profiles, show_spaces
+from archsearch.options import whole
 from archsearch.results import Results
 from genomes import InvalidInput
 
@@ -30,22 +31,6 @@ app = typer.Typer(
 out_console = Console()
 error_console = Console(stderr=True)
 
-
-def _whole(least: int, **options: Any) -> Any:
-    """An option that takes whole numbers; what is refused is named with its value."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise typer.BadParameter(f"{text!r} is not a whole number of at least {least}")
-        return number
-
-    return typer.Option(parser=read, metavar=f"N>={least}", **options)
-
-
 RunPath = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ExecutorOption = Annotated[
@@ -53,15 +38,13 @@ ExecutorOption = Annotated[
     typer.Option(help="ray (default), or local: processes without Ray."),
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join: auto or ray://HOST:PORT.")]
-WorkersOption = Annotated[int | None, _whole(1, help="Default: as many as there is room for.")]
-Context = Annotated[int, _whole(1, help="Tokens.")]
-Batch = Annotated[int, _whole(1, help="Sequences side by side.")]
+WorkersOption = Annotated[int | None, whole(1, help="Default: as many as there is room for.")]
+Context = Annotated[int, whole(1, help="Tokens.")]
+Batch = Annotated[int, whole(1, help="Sequences side by side.")]
 Dtype = Annotated[str, typer.Option(help="Of the arithmetic.")]
 Weights = Annotated[
     str | None, typer.Option(help="What weights are stored in, such as int8 or int4; default: dtype.")
 ]
-
-
 Cache = Annotated[str | None, typer.Option(help="What the state is stored in, such as int8; default: dtype.")]
 RuntimeOption = Annotated[str, typer.Option(help="jax, or llama.cpp (pip install archsearch[llama-cpp]).")]
 
@@ -102,11 +85,8 @@ def resume(
     from archsearch.run import resume as resume_run
 
     if load_run(path).ledger.finished:
-        page = path / "report" / "index.html"
         resume_run(path, say=_say)
-        out_console.print(
-            f"{path} is finished; its report: {page}", highlight=False, markup=False, soft_wrap=True
-        )
+        _tell(f"{path} is finished; its report: {path / 'report' / 'index.html'}")
         return
     chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
     with _watching(path) as watch:
@@ -133,7 +113,7 @@ def report(path: RunPath) -> None:
     for damage in loaded.damages:
         _say(f"{loaded.directory.journal}: {damage}")
     page = write_report(loaded.results(), loaded.directory.report)
-    out_console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
+    _tell(f"report: {page}")
 
 
 @app.command()
@@ -148,22 +128,20 @@ def export(
     if out is None:
         name = source.rpartition("#")[2] if "#" in source else Path(source).name.split(".")[0]
         out = Path("exports") / f"{name}-{format}"
-    out_console.print(
-        f"exported: {export_source(source, format, out)}", highlight=False, markup=False, soft_wrap=True
-    )
+    _tell(f"exported: {export_source(source, format, out)}")
 
 
 @app.command()
 def train(
     architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
     task: Annotated[str, typer.Option(help="Name of the task.")],
-    steps: Annotated[int, _whole(2)] = 180,
-    length: Annotated[int, _whole(2)] = 64,
+    steps: Annotated[int, whole(2)] = 180,
+    length: Annotated[int, whole(2)] = 64,
     batch: Batch = 16,
     learning_rate: Annotated[
         list[float] | None, typer.Option(help="May be given several times; the best on validation is kept.")
     ] = None,
-    seed: Annotated[int, _whole(0)] = 0,
+    seed: Annotated[int, whole(0)] = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the task, such as path=."),
@@ -218,8 +196,7 @@ def measure(
     weights: Weights = None,
     cache: Cache = None,
     depth: Annotated[
-        list[int] | None,
-        _whole(1, help="Decode at this depth as well; may be given several times."),
+        list[int] | None, whole(1, help="Decode at this depth as well; may be given several times.")
     ] = None,
     runtime: RuntimeOption = "jax",
     device: Annotated[
@@ -273,7 +250,7 @@ def calibrate(
     with show_profiles.keeping(out.with_suffix(ROWS), error_console) as progress:
         profile = calibrate_machine(name, out, grid, types=types, progress=progress, runtime=runtime)
     show_profiles.families(profile, out_console)
-    out_console.print(f"profile: {out}", highlight=False, markup=False, soft_wrap=True)
+    _tell(f"profile: {out}")
 
 
 @app.command()
@@ -285,7 +262,7 @@ def validate(
     dtype: Dtype = "float32",
     weights: Weights = None,
     cache: Cache = None,
-    processes: Annotated[int, _whole(1, help="Fresh processes for each model.")] = 3,
+    processes: Annotated[int, whole(1, help="Fresh processes for each model.")] = 3,
     store: Annotated[bool, typer.Option("--store", help="Keep the errors in the device file.")] = False,
     json_: Json = False,
 ) -> None:
@@ -381,7 +358,7 @@ def _fail(code: int, error: Exception) -> int:
     text = str(error) or type(error).__name__
     if code == 1 and not isinstance(error, RuntimeError | OSError):
         text = f"{type(error).__name__}: {text} (ARCHSEARCH_DEBUG=1 shows where)"
-    error_console.print(f"archsearch: {text}", highlight=False, markup=False, soft_wrap=True)
+    _say(f"archsearch: {text}")
     return code
 
 
@@ -396,8 +373,7 @@ def _watching(path: Path) -> Iterator[Any]:
     except BaseException as error:
         display.close()
         if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput):
-            text = f"nothing is lost; archsearch resume {path} goes on from here"
-            error_console.print(text, highlight=False, markup=False, soft_wrap=True)
+            _say(f"nothing is lost; archsearch resume {path} goes on from here")
         raise
     finally:
         display.close()
@@ -405,9 +381,11 @@ def _watching(path: Path) -> Iterator[Any]:
 
 def _tell_end(results: Results, path: Path) -> None:
     show.winners(results, out_console)
-    out_console.print(
-        f"report: {path / 'report' / 'index.html'}", highlight=False, markup=False, soft_wrap=True
-    )
+    _tell(f"report: {path / 'report' / 'index.html'}")
+
+
+def _tell(line: str) -> None:
+    out_console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _say(line: str) -> None:
