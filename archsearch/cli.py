@@ -43,9 +43,15 @@ Context = Annotated[int, whole(1, help="Tokens.")]
 Batch = Annotated[int, whole(1, help="Sequences side by side.")]
 Dtype = Annotated[str, typer.Option(help="Of the arithmetic.")]
 Weights = Annotated[
-    str | None, typer.Option(help="What weights are stored in, such as int8 or int4; default: dtype.")
+    str | None,
+    typer.Option(
+        help="What weights are stored in, such as int8 or int4; default: as the file says, or dtype."
+    ),
 ]
-Cache = Annotated[str | None, typer.Option(help="What the state is stored in, such as int8; default: dtype.")]
+Cache = Annotated[
+    str | None,
+    typer.Option(help="What the state is stored in, such as int8; default: as the file says, or dtype."),
+]
 RuntimeOption = Annotated[str, typer.Option(help="jax, or llama.cpp (pip install archsearch[llama-cpp]).")]
 
 

@@ -154,7 +154,9 @@ class Evaluator:
     ) -> Plan:
         budget = self.campaign.budget
         config = self.campaign.trial_config(index, rung, rate).model_dump(mode="json")
-        seed = derive_seed(self.campaign.seed, record.proxy, replicate)
+        # Candidates that differ only in what they are stored in are trained alike, then scored as stored.
+        trained = self.proxies[record.proxy].bare.fingerprint
+        seed = derive_seed(self.campaign.seed, trained, replicate)
         identity = [record.proxy, config, self._data_hashes[index], seed, TRAINING_VERSION]
         identity += [budget.threads, budget.platform]
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

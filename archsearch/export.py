@@ -113,6 +113,10 @@ def _card(source: Source, name: str, origin: str, format: str) -> str:
         f"| vocabulary | {a.vocab_size:,} |",
         f"| fingerprint | `{a.fingerprint}` |",
     ]
+    if a.weights is not None:
+        lines.append(f"| weights to be stored in | {a.weights} |")
+    if a.cache is not None:
+        lines.append(f"| KV cache and recurrent states to be stored in | {a.cache} |")
     for context in (1024, 4096, 32768):
         size = accounting.state_bytes(a, context, bytes_per_element=2)
         lines.append(f"| state at {context:,} tokens, 2 bytes an element | {size / 1e6:,.2f} MB |")

@@ -9,7 +9,7 @@ failure with its cause included, so that a resumed run measures only what has no
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from archsearch.campaign import Campaign
@@ -43,6 +43,10 @@ class Place:
     way: Way | None
     why_not: str = ""
     """Why nothing can be measured, in words."""
+
+    def of(self, architecture: Architecture) -> "Place":
+        """With the types that its objectives leave open as a candidate is stored."""
+        return replace(self, workload=self.workload.stored_as(architecture))
 
 
 def places(pricing: Pricing) -> list[Place]:
@@ -165,7 +169,9 @@ def _measure(
     started, found, failure = time.monotonic(), None, None
     try:
         path = loaded.directory.candidate(record.fingerprint) / "target.arch.json"
-        found = _figures(load_architecture(path), place, loaded.campaign.finalists.processes, look)
+        architecture = load_architecture(path)
+        place = place.of(architecture)
+        found = _figures(architecture, place, loaded.campaign.finalists.processes, look)
     except (InvalidInput, RuntimeError) as error:
         failure = str(error) or type(error).__name__
     said = found or {}

@@ -34,6 +34,8 @@ class CandidateRecord:
     costs: dict[str, dict[str, float]]
     parameters: dict[str, int]
     rejected: str | None
+    weights: str | None = None
+    cache: str | None = None
 
 
 @dataclass(frozen=True)

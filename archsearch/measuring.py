@@ -49,6 +49,8 @@ def measure(
 ) -> dict[str, Any]:
     """Measure an architecture with random weights at full size; plain JSON, as `archsearch measure --json`.
 
+    `weights` and `cache` are by default what the architecture says, else `dtype`.
+
     - `prefill_latency_s`: time to first token of a prompt of `context` tokens in chunks of 512, `median`,
       `p10` and `p90` over the samples of all processes
     - `decode_latency_s`: one decoded token that sees `context` tokens, itself included
@@ -66,6 +68,7 @@ def measure(
     memory or a process fails.
     """
     workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
+    workload = workload.stored_as(architecture)
     chosen = find_runtime(runtime)
     for depth in depths:
         Workload(context=depth)

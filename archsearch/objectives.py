@@ -8,14 +8,16 @@ from archsearch.results import Direction, Objective
 from archsearch.sections import ON_A_DEVICE, ObjectiveSection
 from genomes import Architecture, InvalidInput, accounting
 from hardware_profiles import Device, Estimate, Workload, predict
+from hardware_profiles.calibrated import has_curves
 from hardware_profiles.work import state_bytes
 
 QUALITY = "quality"
 _UNITS = {"_s": "s", "_bytes": "bytes"}
 
 
-def objective(section: ObjectiveSection, references: list[str]) -> Objective:
-    """The objective that a section of the campaign file means."""
+def objective(section: ObjectiveSection, references: list[str], chosen: bool = False) -> Objective:
+    """The objective that a section of the campaign file means; `chosen`: candidates say what their state is
+    stored in."""
     metric = section.metric
     words = metric.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
     match metric:
@@ -24,7 +26,8 @@ def objective(section: ObjectiveSection, references: list[str]) -> Objective:
         case "parameters":
             label = "parameters"
         case "state_bytes":
-            label = f"state at {section.context} tokens ({section.cache or section.dtype})"
+            stored = section.cache or ("as stored" if chosen else section.dtype)
+            label = f"state at {section.context} tokens ({stored})"
         case "prefill_flops_per_token" | "decode_flops_per_token":
             label = f"{words} at {section.context} tokens"
         case _:
@@ -62,7 +65,8 @@ class Pricing:
     @classmethod
     def of(cls, campaign: Campaign, devices: dict[str, Device]) -> "Pricing":
         """Objectives in the order of the campaign; raises `InvalidInput` where a device cannot do a dtype."""
-        objectives = tuple(objective(section, campaign.references) for section in campaign.objectives)
+        chosen = bool(campaign.space.cache)
+        objectives = tuple(objective(section, campaign.references, chosen) for section in campaign.objectives)
         if campaign.search.dominance == "intervals":
             objectives = tuple(
                 replace(o, margin=margin(section.metric, devices.get(str(section.device))))
@@ -89,6 +93,19 @@ class Pricing:
             return {}, str(error)
         return costs, self.rejection(costs)
 
+    def unmeasured_types(self, architecture: Architecture) -> list[str]:
+        """Devices that were calibrated, but not for an architecture's types, so that rooflines price it."""
+        found = []
+        for section in self.sections:
+            asked = workload(section).stored_as(architecture)
+            device = self.devices[section.device] if section.device is not None else None
+            if device is not None and device.families and not has_curves(device, asked):
+                found.append(
+                    f"{section.device} has no curves for {asked.dtype} with weights {asked.weight_dtype} and "
+                    f"cache {asked.cache_dtype}: candidates so stored are priced by the roofline"
+                )
+        return list(dict.fromkeys(found))
+
     def rejection(self, costs: dict[str, Estimate]) -> str | None:
         """Which bound the costs break, in words, or None."""
         for o in self.objectives:
@@ -112,7 +129,7 @@ class Pricing:
             case "parameters":
                 exact: float = accounting.parameters(architecture)
             case "state_bytes":
-                exact = state_bytes(architecture, workload(section))
+                exact = state_bytes(architecture, workload(section).stored_as(architecture))
             case "prefill_flops_per_token":
                 exact = accounting.prefill_flops_per_token(architecture, section.context)
             case "decode_flops_per_token":
@@ -123,7 +140,7 @@ class Pricing:
 
 
 def workload(section: ObjectiveSection) -> Workload:
-    """What an objective asks of its device."""
+    """What an objective asks of its device; what it leaves open is stored as the candidate says."""
     return Workload(
         section.context, section.batch, section.dtype, weights=section.weights, cache=section.cache
     )

@@ -26,7 +26,7 @@ FIELDS = ("arch", "context", "batch", "dtype", "weights", "cache")
 
 
 def measure_on(device: Device, architecture: Architecture, workload: Workload) -> dict[str, Any]:
-    """What the device's command says of an architecture.
+    """What the device's command says of an architecture, stored as it says where the workload leaves it open.
 
     Raises `InvalidInput` where the device names no command or one that cannot be filled in, `RuntimeError`
     where the command cannot be started, fails, takes longer than `measure_timeout_s`, or prints what cannot
@@ -38,6 +38,7 @@ def measure_on(device: Device, architecture: Architecture, workload: Workload) -
             f"device {device.name} has no measure_command; give one in its file, a list of a program and its "
             "arguments, {arch} among them"
         )
+    workload = workload.stored_as(architecture)
     with tempfile.TemporaryDirectory(prefix="archsearch-") as folder:
         path = Path(folder) / "candidate.arch.json"
         path.write_text(architecture.to_json(), encoding="utf-8")

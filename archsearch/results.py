@@ -7,6 +7,8 @@ read nothing else.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from genomes.stored import given
+
 Origin = Literal["searched", "reference"]
 Status = Literal["evaluated", "failed", "rejected"]
 Direction = Literal["min", "max"]
@@ -92,10 +94,19 @@ class Candidate:
     """Score of each task at the last rung finished, by `score[TASK]`; higher is better."""
     parameters: dict[str, int]
     """Exact parameters at the scales `proxy` and `target`."""
+    weights: str | None = None
+    """What its weights are stored in; None: as the arithmetic."""
+    cache: str | None = None
+    """What its KV cache and recurrent states are stored in; None: as the arithmetic."""
     measured: dict[str, Summary] = field(default_factory=dict)
     """What a finalist was measured to need on the device, by objective."""
     measured_failures: dict[str, str] = field(default_factory=dict)
     """Why measuring a finalist failed, by objective."""
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """`weights` and `cache`, those that are given."""
+        return given(self.weights, self.cache)
 
 
 @dataclass(frozen=True)

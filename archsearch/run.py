@@ -1,9 +1,10 @@
 """`run` and `resume`: a campaign from its file to its report."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ from hardware_profiles import Device
 ExecutorName = Literal["ray", "local"]
 Watch = Callable[["Session"], None]
 Say = Callable[[str], None]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def run(
     refuse_broken(campaign.blocks(), campaign.proxy.width)
     devices = _devices(campaign, say)
     _price_references(campaign, devices)
+    _price_choices(campaign, devices, say)
     check_finalists(campaign, devices)
     directory.create(campaign, devices)
     return _session(load_run(directory.path), workers or Workers(), watch)
@@ -180,6 +184,25 @@ def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
             pricing.costs(campaign.reference(name).at(campaign.target))
         except InvalidInput as error:
             raise InvalidInput(f"reference {name}: {error}") from None
+
+
+def _price_choices(campaign: Campaign, devices: dict[str, Device], say: Say | None) -> None:
+    """Find out before the run whether candidates can be priced as they may be stored, and tell where only a
+    roofline does it."""
+    pricing, layout = Pricing.of(campaign, devices), campaign.reference(campaign.references[0])
+    remarks: list[str] = []
+    for stored in campaign.search_space.stored.combinations():
+        architecture = replace(layout, **stored).at(campaign.target)
+        try:
+            pricing.costs(architecture)
+        except InvalidInput as error:
+            chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
+            raise InvalidInput(f"space: candidates stored in {chosen}: {error}") from None
+        remarks += pricing.unmeasured_types(architecture)
+    for remark in dict.fromkeys(remarks):
+        _log.warning(remark)
+        if say is not None:
+            say(remark)
 
 
 def _reference_point(loaded: LoadedRun) -> dict[str, float]:

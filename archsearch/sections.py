@@ -7,8 +7,20 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from genomes import InvalidInput, Runtime, Scale, SearchSpace, block_class, deployable, preset
-from hardware_profiles import CacheDtype, Dtype, WeightDtype
+from genomes import (
+    CacheDtype,
+    InvalidInput,
+    Runtime,
+    Scale,
+    SearchSpace,
+    StoredChoices,
+    WeightDtype,
+    block_class,
+    deployable,
+    preset,
+)
+from genomes.stored import given
+from hardware_profiles import Dtype
 
 Metric = Literal[
     "quality",
@@ -58,6 +70,14 @@ class SpaceSection(Section):
     deploys_to: list[Runtime] = Field(
         default_factory=list, description="runtimes that must load every candidate"
     )
+    weights: list[WeightDtype] = Field(
+        default_factory=list,
+        description="types that a candidate's weights may be stored in; none: as the arithmetic",
+    )
+    cache: list[CacheDtype] = Field(
+        default_factory=list,
+        description="types that its KV cache and recurrent states may be stored in; none: as the arithmetic",
+    )
 
     @model_validator(mode="after")
     def _something_to_build(self) -> Self:
@@ -76,7 +96,8 @@ class SpaceSection(Section):
             if taken := {each.name for each in own} & {each.name for each in space.classes}:
                 raise InvalidInput(f"classes: {', '.join(sorted(taken))} is one of {self.preset} already")
             space = replace(space, classes=space.classes + own)
-        space = space.with_blocks(self.blocks or space.blocks, self.min_blocks)
+        stored = StoredChoices(tuple(self.weights), tuple(self.cache))
+        space = replace(space.with_blocks(self.blocks or space.blocks, self.min_blocks), stored=stored)
         return deployable(space, self.deploys_to, target) if self.deploys_to else space
 
 
@@ -92,10 +113,12 @@ class ObjectiveSection(Section):
     batch: int = Field(default=1, ge=1, le=65_536)
     dtype: Dtype = "float32"
     weights: WeightDtype | None = Field(
-        default=None, description="what weights are stored in; default: dtype"
+        default=None, description="what weights are stored in; default: as the candidate says, else dtype"
     )
     cache: CacheDtype | None = Field(
-        default=None, description="what KV cache and recurrent states are stored in; default: dtype"
+        default=None,
+        description="what KV cache and recurrent states are stored in; default: as the candidate says, "
+        "else dtype",
     )
     at_most: float | None = None
     at_least: float | None = None
@@ -118,8 +141,7 @@ class ObjectiveSection(Section):
     @property
     def stored(self) -> dict[str, str]:
         """`weights` and `cache`, those that are given."""
-        found = {"weights": self.weights, "cache": self.cache}
-        return {key: value for key, value in found.items() if value is not None}
+        return given(self.weights, self.cache)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

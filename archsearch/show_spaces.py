@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from archsearch.show import new_table
-from genomes import LIV_CLASSES, PRESETS, SearchSpace, genome_text, preset, random_genome
+from genomes import LIV_CLASSES, PRESETS, SearchSpace, preset, random_genome
 from genomes.sharing_genes import STRATEGIES
 from genomes.star import ChannelMixing, FeaturizerGenome, LivClass, Nonlinearity, Sparsity, TokenMixing
 
@@ -61,7 +61,7 @@ def _space(space: SearchSpace, console: Console) -> None:
         say(f"rule: {rule.text}")
     say(f"references: {', '.join(space.references)}")
     genome = random_genome(space, np.random.default_rng(0))
-    say(f"\na random genome: {genome_text(genome, space.genes_per_block)}", copied=True)
+    say(f"\na random genome: {space.text(genome)}", copied=True)
     say(f"its layout: {space.decode(genome)}", copied=True)
 
 

@@ -152,6 +152,8 @@ def candidate(record: CandidateRecord, ledger: Ledger, objectives: tuple[Objecti
         intervals={name: (cost["low"], cost["high"]) for name, cost in record.costs.items()},
         signals={f"score[{task}]": score for task, score in signals.items()},
         parameters=record.parameters,
+        weights=record.weights,
+        cache=record.cache,
         measured=dict(ledger.measured.get(record.fingerprint, {})),
         measured_failures=dict(ledger.measured_failures.get(record.fingerprint, {})),
     )

@@ -38,17 +38,27 @@ def validate(
 ) -> dict[str, Any]:
     """Measure models on this machine, with the profile's runtime, and judge its predictions; plain JSON.
 
+    `weights` and `cache` are by default what the models say, which must be the same for all, else `dtype`.
+
     - `models`: for each `name`, `parameters`, and each figure's `measured`, `predicted`, `error` (relative)
       and `repeat_spread` (between processes), `drift`
     - `disturbed`: measurements among them that other programs disturbed, twice
     - `prefill_latency_s`, `decode_latency_s`, `peak_memory_bytes`: `hardware_profiles.validation.Errors`
 
-    Raises `InvalidInput` where there is no model or the workload is not legal, `RuntimeError` where a model
+    Raises `InvalidInput` where there is no model, they differ in what they are stored in or the workload is
+    not legal, `RuntimeError` where a model
     does not fit in memory or a process fails.
     """
     if not architectures:
         raise InvalidInput("no models to validate on; expected at least one .arch.json")
-    workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
+    asked = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
+    workload = asked.stored_as(architectures[0][1])
+    for name, architecture in architectures:
+        if (types := asked.stored_as(architecture).types) != workload.types:
+            raise InvalidInput(
+                f"{name} is stored in {' / '.join(types[1:])}, {architectures[0][0]} in "
+                f"{' / '.join(workload.types[1:])}; validate one after the other, or say weights and cache"
+            )
     runtime = runtime_of(device)
     for _, architecture in architectures:
         predict(architecture, device, workload)  # refuses what it cannot price before anything is measured

@@ -45,6 +45,7 @@ from genomes.rules import Alternate, Count, Positions, Rule, Uniform
 from genomes.scale import Scale
 from genomes.space import BlockClass, Recurrence, SearchSpace, Sharing, block_class
 from genomes.star import LIV_CLASSES
+from genomes.stored import CACHE_DTYPES, WEIGHT_DTYPES, CacheDtype, StoredChoices, WeightDtype
 from genomes.variation import (
     Repaired,
     crossover,
@@ -60,6 +61,7 @@ from genomes.variation import (
 )
 
 __all__ = [
+    "CACHE_DTYPES",
     "KDA",
     "LIV_CLASSES",
     "MLA",
@@ -71,11 +73,13 @@ __all__ = [
     "S4D",
     "S5",
     "S6",
+    "WEIGHT_DTYPES",
     "Alternate",
     "Architecture",
     "Attention",
     "Block",
     "BlockClass",
+    "CacheDtype",
     "Count",
     "DeploysTo",
     "Difference",
@@ -106,8 +110,10 @@ __all__ = [
     "Sharing",
     "ShortConv",
     "Skip",
+    "StoredChoices",
     "SwiGLU",
     "Uniform",
+    "WeightDtype",
     "accounting",
     "block_class",
     "crossover",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from genomes.errors import InvalidInput, describe
 from genomes.operators import Operator, Share, read_operator
 from genomes.sharing import check_shares
+from genomes.stored import CacheDtype, WeightDtype, given
 
 FORMAT = "archsearch/architecture"
 VERSION = 1
@@ -35,6 +36,12 @@ class Architecture(BaseModel):
     residual_scale: float = Field(default=1.0, gt=0, description="factor on what a block adds")
     logit_scale: float = Field(default=1.0, gt=0, description="factor on the logits")
     logit_softcap: float | None = Field(default=None, gt=0, description="logits become c tanh(logits / c)")
+    weights: WeightDtype | None = Field(
+        default=None, description="what weights are stored in where it is deployed; null: as the arithmetic"
+    )
+    cache: CacheDtype | None = Field(
+        default=None, description="what KV cache and recurrent states are stored in; null: as the arithmetic"
+    )
     blocks: tuple[SerializeAsAny[Operator], ...]
 
     @model_validator(mode="after")
@@ -69,7 +76,7 @@ class Architecture(BaseModel):
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits that identify what is computed: name, vocabulary and skips are left out.
+        """16 hex digits that identify what is computed and stored: name, vocabulary and skips are left out.
 
         So are fields at their default: a field that a later version adds changes no fingerprint.
         """
@@ -83,9 +90,22 @@ class Architecture(BaseModel):
 
     def with_vocabulary(self, vocab_size: int) -> "Architecture":
         """The same blocks over another vocabulary. Raises `InvalidInput` on an illegal size."""
+        return self._with(vocab_size=vocab_size)
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """`weights` and `cache`, those that are given."""
+        return given(self.weights, self.cache)
+
+    @property
+    def bare(self) -> "Architecture":
+        """The same, all of it stored as the arithmetic: what is trained."""
+        return self if not self.stored else self._with(weights=None, cache=None)
+
+    def _with(self, **changes: Any) -> "Architecture":
         fields = {name: getattr(self, name) for name in Architecture.model_fields}
         try:
-            return Architecture(**fields | {"vocab_size": vocab_size})
+            return Architecture(**fields | changes)
         except ValidationError as error:
             raise InvalidInput(describe(error)) from None
 

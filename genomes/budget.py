@@ -73,7 +73,7 @@ def _scaled(layout: Layout, factor: Fraction, scale: Scale) -> Layout:
         changes = {name: _nearest(value * factor, setting, scale) for name, value, setting in _widths(block)}
         return replace(block, settings=tuple((name, changes.get(name, v)) for name, v in block.settings))
 
-    return Layout(tuple(map(tuned, layout)))
+    return replace(layout, blocks=tuple(map(tuned, layout)))
 
 
 def _nearest(ratio: Fraction, setting: Setting, scale: Scale) -> Fraction:

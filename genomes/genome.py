@@ -1,7 +1,8 @@
 """Genomes: tuples of integers from 1, the same number for each block, and their text form.
 
 The text joins the digits of a block and separates blocks by `-`: `21211-31112`; with dots inside a block
-where a number has two digits: `17.1.1.1.1`. What the genes mean is for a search space to say.
+where a number has two digits: `17.1.1.1.1`. Integers that belong to no block stand at the end, behind a `/`:
+`21211-31112/21`. What the genes mean is for a search space to say.
 """
 
 import re
@@ -41,30 +42,36 @@ def joined(blocks: Iterable[Genome]) -> Genome:
     return tuple(chain.from_iterable(blocks))
 
 
-def genome_text(genome: Genome, genes_per_block: int) -> str:
-    """The text form of a genome."""
+def genome_text(genome: Genome, genes_per_block: int, tail: int = 0) -> str:
+    """The text form of a genome whose last `tail` integers belong to no block."""
 
     def unit_text(unit: Genome) -> str:
         if max(unit) <= 9:
             return "".join(map(str, unit))
         return ".".join(map(str, unit)) + ("." if len(unit) == 1 else "")  # a lone 12 is not 1 and 2
 
-    return "-".join(unit_text(unit) for unit in units(genome, genes_per_block))
+    end = len(genome) - tail
+    text = "-".join(unit_text(unit) for unit in units(genome[:end], genes_per_block))
+    return f"{text}/{unit_text(genome[end:])}" if tail else text
 
 
 def parse_genome(text: str) -> Genome:
     """Read the text form. Raises `InvalidInput` naming the block and what stands there."""
     genome: list[int] = []
     expected = 0
-    for index, unit in enumerate(text.strip().split("-")):
-        lone, dot, rest = unit.partition(".")
-        digits = unit.split(".") if rest else [lone] if dot else list(unit)
-        if not digits or not all(_DIGITS.fullmatch(digit) for digit in digits):
-            raise InvalidInput(
-                f"genome block {index}: {unit!r}; expected digits, or numbers with a dot between them"
-            )
-        expected = expected or len(digits)
-        if len(digits) != expected:
+    blocks, slash, tail = text.strip().partition("/")
+    for index, unit in enumerate(blocks.split("-")):
+        numbers = _numbers(unit, f"block {index}")
+        expected = expected or len(numbers)
+        if len(numbers) != expected:
             raise InvalidInput(f"genome block {index}: {unit!r}; expected {expected} numbers as in block 0")
-        genome += map(int, digits)
-    return tuple(genome)
+        genome += numbers
+    return (*genome, *(_numbers(tail, "behind the /") if slash else ()))
+
+
+def _numbers(unit: str, where: str) -> Genome:
+    lone, dot, rest = unit.partition(".")
+    digits = unit.split(".") if rest else [lone] if dot else list(unit)
+    if not digits or not all(_DIGITS.fullmatch(digit) for digit in digits):
+        raise InvalidInput(f"genome {where}: {unit!r}; expected digits, or numbers with a dot between them")
+    return tuple(map(int, digits))

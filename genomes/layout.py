@@ -7,22 +7,26 @@ Text form: blocks separated by spaces, each `operator` or `operator(value, name=
 `attention(cache=@2)` shares its cache with block 2, counted from 0; so do `weights=`, `keys=` and `values=`.
 `attention-attention` is the difference of two mixers; what it shares is written on the first.
 `2x[attention swiglu(4)]` is read as the group twice, the second time with the weights of the first.
+
+What it is stored in where it is deployed stands at the end, `... swiglu(4) weights=int4 cache=int8`; what is
+left out is stored as the arithmetic.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from genomes.architecture import Architecture
 from genomes.errors import InvalidInput, describe
-from genomes.layout_text import Closing, Mixer, Opening, read_donor, read_value, show_value, tokens
+from genomes.layout_text import Closing, Mixer, Opening, Storing, read_donor, read_value, show_value, tokens
 from genomes.operators import Difference, Operator, Share, Value, What, operator_class
 from genomes.scale import MAX_BLOCKS, Scale
 from genomes.sharing import check_shares, place_shares
+from genomes.stored import CacheDtype, WeightDtype, check_stored, given
 
 _SHAREABLE: tuple[What, ...] = get_args(What)
 _NOMINAL = Scale(width=1024, head_dim=64)
@@ -109,11 +113,18 @@ class Block:
 
 @dataclass(frozen=True)
 class Layout:
-    """An ordered list of blocks. Raises `InvalidInput` where a block shares what it cannot."""
+    """An ordered list of blocks, and what it is stored in; None: as the arithmetic.
+
+    Raises `InvalidInput` where a block shares what it cannot, or a type is none to store in.
+    """
 
     blocks: tuple[Block, ...]
+    weights: WeightDtype | None = None
+    cache: CacheDtype | None = None
 
     def __post_init__(self) -> None:
+        for what, dtype in self.stored.items():
+            check_stored(what, dtype)
         if not self.blocks:
             raise InvalidInput("the layout is empty; write blocks like short_conv(3) swiglu(4)")
         if any(block.shares for block in self.blocks):
@@ -124,8 +135,14 @@ class Layout:
                 names=[str(block) for block in self.blocks],
             )
 
+    @property
+    def stored(self) -> dict[str, str]:
+        """`weights` and `cache`, those that are given."""
+        return given(self.weights, self.cache)
+
     def __str__(self) -> str:
-        return " ".join(str(block) for block in self.blocks)
+        stored = (f"{what}={dtype}" for what, dtype in self.stored.items())
+        return " ".join((*map(str, self.blocks), *stored))
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
@@ -158,7 +175,12 @@ class Layout:
             for i, shares in zip(kept, placed, strict=True)
         )
         return Architecture(
-            name=name or str(self), width=scale.width, vocab_size=scale.vocab_size, blocks=blocks
+            name=name or str(self),
+            width=scale.width,
+            vocab_size=scale.vocab_size,
+            weights=self.weights,
+            cache=self.cache,
+            blocks=blocks,
         )
 
     def _check_kinds(self, scale: Scale) -> None:
@@ -221,9 +243,17 @@ def parse_layout(text: str) -> Layout:
     """Read the text form. Raises `InvalidInput` with the block's index and what is legal."""
     blocks: list[Block] = []
     group: tuple[int, int] | None = None  # how often, and the index of its first block
+    stored: dict[str, Any] = {}
     try:
         for token in tokens(text):
+            if stored and not isinstance(token, Storing):
+                raise InvalidInput("weights= and cache= stand at the end, behind all blocks")
             match token:
+                case Storing(what, dtype):
+                    if what in stored:
+                        raise InvalidInput(f"{what}= is given twice")
+                    check_stored(what, dtype)
+                    stored[what] = dtype
                 case Opening(times):
                     if group is not None:
                         raise InvalidInput(f"{times}x[ inside a group; groups do not nest")
@@ -242,7 +272,7 @@ def parse_layout(text: str) -> Layout:
             raise InvalidInput(f"the bracket of {group[0]}x[ is not closed")
     except InvalidInput as error:
         raise InvalidInput(f"layout block {len(blocks)}: {error}") from None
-    return Layout(tuple(blocks))
+    return Layout(tuple(blocks), **stored)
 
 
 def _block(mixer: Mixer) -> Block:

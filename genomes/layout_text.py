@@ -10,7 +10,8 @@ from genomes.operators import Value
 
 _MIXER = r"[A-Za-z_]\w*(?:\s*\([^()]*\))?"
 _TOKEN = re.compile(
-    rf"\s*(?:(?P<times>[0-9]{{1,9}})x\[|(?P<block>{_MIXER}(?:-{_MIXER})?)(?=[\s\]]|$)|\](?=\s|$))"
+    rf"\s*(?:(?P<times>[0-9]{{1,9}})x\[|(?P<block>{_MIXER}(?:-{_MIXER})?)(?=[\s\]]|$)|\](?=\s|$)"
+    r"|(?P<stored>weights|cache)=(?P<dtype>\w+)(?=\s|$))"
 )
 _NUMBER = re.compile(r"[+-]?(\d+(/\d+)?|\d*\.\d+)", re.ASCII)
 _DONOR = re.compile(r"@([0-9]{1,9})")
@@ -34,8 +35,15 @@ class Closing(NamedTuple):
     """`]`."""
 
 
-Token = tuple[Mixer, ...] | Opening | Closing
-"""A block of one or two mixers, or a bracket."""
+class Storing(NamedTuple):
+    """`weights=int8`."""
+
+    what: str
+    dtype: str
+
+
+Token = tuple[Mixer, ...] | Opening | Closing | Storing
+"""A block of one or two mixers, a bracket, or what the whole is stored in."""
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -53,6 +61,8 @@ def tokens(text: str) -> Iterator[Token]:
             yield Opening(int(match["times"]))
         elif match["block"]:
             yield tuple(_mixer(found) for found in re.findall(_MIXER, match["block"]))
+        elif match["stored"]:
+            yield Storing(match["stored"], match["dtype"])
         else:
             yield Closing()
 

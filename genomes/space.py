@@ -2,23 +2,25 @@
 
 A block is spelt by its class in the alphabet, then its variant where any class has several, then, where the
 space has sharing, by the four genes of `genomes.sharing_genes`. With one variant a class and sharing these
-are the five integers of STAR (arXiv 2411.17800, section 3).
+are the five integers of STAR (arXiv 2411.17800, section 3). Where the space lets candidates choose what they
+are stored in, the genes for that stand behind those of all blocks (`genomes.stored`).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import inf
+from math import inf, prod
 from typing import NamedTuple
 
 from genomes.errors import InvalidInput
-from genomes.genome import Cause, Genome, IllegalGenome, joined, units
+from genomes.genome import Cause, Genome, IllegalGenome, genome_text, joined, units
 from genomes.layout import Block, Layout, parse_layout, repeated
 from genomes.operators import Share
 from genomes.rules import Rule
 from genomes.scale import MAX_BLOCKS, Scale
 from genomes.sharing_genes import GENES, STRATEGIES, legal_strategies, read_shares, write_shares
+from genomes.stored import StoredChoices
 
 
 class BlockClass(NamedTuple):
@@ -69,7 +71,7 @@ class Recurrence:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What may be searched: classes, number of blocks, rules, sharing."""
+    """What may be searched: classes, number of blocks, rules, sharing, what candidates are stored in."""
 
     name: str
     description: str
@@ -84,6 +86,7 @@ class SearchSpace:
     """Reference layouts that this space was made to contain or beat."""
     sharing: Sharing | None = None
     recurrence: Recurrence | None = None
+    stored: StoredChoices = field(default_factory=StoredChoices)
 
     def __post_init__(self) -> None:
         try:
@@ -152,7 +155,8 @@ class SearchSpace:
         groups = self.sharing.groups if self.sharing else 0
         sharing = groups**2 * len(STRATEGIES[0]) * len(STRATEGIES[1]) if self.sharing else 1
         unit = sharing * sum(len(c.variants) for c in self.classes)
-        return sum(int(unit**length) for length in range(self.fewest, self.blocks + 1))
+        layouts = sum(int(unit**length) for length in range(self.fewest, self.blocks + 1))
+        return layouts * prod(len(dtypes) for _, dtypes in self.stored.genes)
 
     def check_scale(self, scale: Scale) -> None:
         """Raise `InvalidInput` naming each variant that has no whole sizes at a scale."""
@@ -166,9 +170,22 @@ class SearchSpace:
         if problems:
             raise InvalidInput(f"space {self.name}: {'; '.join(problems)}")
 
+    @property
+    def stored_genes(self) -> int:
+        """Those behind the blocks, one for each choice of what to store in."""
+        return len(self.stored.genes)
+
     def units(self, genome: Genome) -> list[Genome]:
         """The genes of each block."""
-        return units(genome, self.genes_per_block)
+        return units(genome[: len(genome) - self.stored_genes], self.genes_per_block)
+
+    def tail(self, genome: Genome) -> Genome:
+        """The genes behind the blocks."""
+        return genome[max(0, len(genome) - self.stored_genes) :]
+
+    def text(self, genome: Genome) -> str:
+        """The text form of a genome."""
+        return genome_text(genome, self.genes_per_block, self.stored_genes)
 
     def legal(self, unit: Genome, gene: int) -> Sequence[int]:
         """The legal values of a gene, given that those before it are legal."""
@@ -198,6 +215,8 @@ class SearchSpace:
         self._check_length(len(genome))
         for index, unit in enumerate(spelt):
             self._check_unit(index, unit)
+        tail = self.tail(genome)
+        self._check_tail(len(spelt), tail)
         blocks = tuple(self.block(unit) for unit in spelt)
         for rule in self.rules:
             if problem := rule.broken_by(Layout(blocks)):
@@ -208,18 +227,21 @@ class SearchSpace:
                 blocks = read_shares(blocks, [unit[own:] for unit in spelt])
             except IllegalGenome as problem:
                 raise IllegalGenome(str(problem), "sharing", problem.block, own + problem.gene) from None
-        return Layout(blocks if self.recurrence is None else self.recurrence.extend(blocks))
+        blocks = blocks if self.recurrence is None else self.recurrence.extend(blocks)
+        return Layout(blocks, **self.stored.read(tail))
 
     def _check_length(self, genes: int) -> None:
-        count, rest = divmod(genes, self.genes_per_block)
+        each, tail = self.genes_per_block, self.stored_genes
+        count, rest = divmod(genes - tail, each)
         if rest or not self.fewest <= count <= self.blocks:
             fewest = f"{self.fewest} to " if self.fewest < self.blocks else ""
-            least = f"{self.genes_per_block * self.fewest} to " if self.fewest < self.blocks else ""
+            least = f"{each * self.fewest + tail} to " if self.fewest < self.blocks else ""
+            stored = f", {tail} for what it is stored in" if tail else ""
             message = (
-                f"a genome of space {self.name} has {least}{self.genes_per_block * self.blocks} integers "
-                f"({self.genes_per_block} for each of {fewest}{self.blocks} blocks); found {genes}"
+                f"a genome of space {self.name} has {least}{each * self.blocks + tail} integers "
+                f"({each} for each of {fewest}{self.blocks} blocks{stored}); found {genes}"
             )
-            raise InvalidInput(message) if rest else IllegalGenome(message, "length")
+            raise InvalidInput(message) if rest or count < 0 else IllegalGenome(message, "length")
 
     def _check_unit(self, index: int, unit: Genome) -> None:
         for gene, (name, value) in enumerate(zip(self.gene_names, unit, strict=True)):
@@ -235,11 +257,21 @@ class SearchSpace:
                     f"block {index}: {name} {value}{of}; legal: {numbers}", cause, index, gene
                 )
 
+    def _check_tail(self, blocks: int, tail: Genome) -> None:
+        for gene, ((what, dtypes), value) in enumerate(zip(self.stored.genes, tail, strict=True)):
+            if value not in (legal := self.stored.legal(gene)):
+                raise IllegalGenome(
+                    f"behind the blocks: {what} {value}; legal: 1 to {legal[-1]} ({', '.join(dtypes)})",
+                    "range",
+                    blocks,
+                    gene,
+                )
+
     def encode(self, layout: Layout) -> Genome:
         """The genome that spells a layout, so `decode` gives the layout back.
 
-        Raises `InvalidInput` naming a block outside the alphabet, a wrong length, sharing that the space does
-        not have, or a broken rule.
+        Raises `InvalidInput` naming a block outside the alphabet, a wrong length, sharing or a type to store
+        in that the space does not have, or a broken rule.
         """
         where = f"space {self.name}"
         blocks = layout.blocks
@@ -247,6 +279,7 @@ class SearchSpace:
             if self.recurrence is not None:
                 blocks = self.recurrence.first_passes(blocks)
             shares = write_shares(blocks, self.sharing.groups if self.sharing else 0)
+            tail = self.stored.write(layout.stored)
         except InvalidInput as error:
             raise InvalidInput(f"{where} does not contain {layout}: {error}") from None
         if not self.fewest <= len(blocks) <= self.blocks:
@@ -267,6 +300,7 @@ class SearchSpace:
             (*codes[block.alone], *(four if self.sharing else ()))
             for block, four in zip(blocks, shares, strict=True)
         )
+        genome += tail
         if self.decode(genome) != layout:
             raise InvalidInput(f"{where} does not contain {layout}; the nearest: {self.decode(genome)}")
         return genome

@@ -1,7 +1,9 @@
 """Variation: random genomes, crossover, mutation and repair, as functions on an explicit generator.
 
 They never change what they are given. Crossover and mutation may break the rules of a space and what its
-blocks share; `repair` mends by drawing genes anew and says how many, by cause.
+blocks share; `repair` mends by drawing genes anew and says how many, by cause. Genes of what a candidate is
+stored in, where a space has them, stand behind the blocks: those are mutated and crossed one by one, and no
+change of the blocks touches them.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +34,8 @@ def random_genome(space: SearchSpace, rng: np.random.Generator) -> Genome:
     """A legal genome: classes drawn by their weights, all else evenly."""
     fewest = space.fewest
     length = fewest if fewest == space.blocks else int(rng.integers(fewest, space.blocks + 1))
-    return repair(joined(_random_unit(space, rng) for _ in range(length)), space, rng).genome
+    blocks = [_random_unit(space, rng) for _ in range(length)]
+    return repair(joined(blocks) + _random_tail(space, rng), space, rng).genome
 
 
 def crossover(
@@ -40,15 +43,16 @@ def crossover(
 ) -> tuple[Genome, Genome]:
     """Two children that alternate between parents of one length at `points` cuts between blocks.
 
-    n-point crossover; STAR uses 2 (arXiv 2411.17800, section 4). Fewer cuts are made where there are fewer
-    places.
+    Each gene behind the blocks goes to either child by chance. n-point crossover; STAR uses 2 (arXiv
+    2411.17800, section 4). Fewer cuts are made where there are fewer places.
     """
     if len(first) != len(second):
         raise InvalidInput(f"parents of {len(first)} and {len(second)} genes cannot be crossed")
     a, b = space.units(first), space.units(second)
     places = len(a) - 1
     cuts = rng.choice(places, size=min(points, places), replace=False) + 1 if places else ()
-    return _alternate(a, b, sorted((int(cut), int(cut)) for cut in cuts))
+    one, two = _alternate(a, b, sorted((int(cut), int(cut)) for cut in cuts))
+    return _with_tails(one, two, first, second, space, rng)
 
 
 def homologous(
@@ -58,7 +62,8 @@ def homologous(
 
     The parents are aligned by a longest common subsequence of their classes, as in synapsing variable-length
     crossover (Hutt and Warwick, IEEE TEC 11(1), 2007); cuts lie before aligned blocks. Cuts that give a child
-    too many or too few blocks are drawn again; where none are found, the children are the parents.
+    too many or too few blocks are drawn again; where none are found, the children have the parents' blocks.
+    Each gene behind the blocks goes to either child by chance.
     """
     a, b = space.units(first), space.units(second)
     places = [pair for pair in _aligned([u[0] for u in a], [u[0] for u in b]) if pair != (0, 0)]
@@ -67,8 +72,10 @@ def homologous(
         one, two = _alternate(a, b, [places[i] for i in sorted(chosen)])
         lengths = {len(child) // space.genes_per_block for child in (one, two)}
         if space.fewest <= min(lengths) and max(lengths) <= space.blocks:
-            return one, two
-    return first, second
+            break
+    else:
+        one, two = joined(a), joined(b)
+    return _with_tails(one, two, first, second, space, rng)
 
 
 def _alternate(a: list[Genome], b: list[Genome], cuts: Sequence[tuple[int, int]]) -> tuple[Genome, Genome]:
@@ -79,6 +86,17 @@ def _alternate(a: list[Genome], b: list[Genome], cuts: Sequence[tuple[int, int]]
         children[turn % 2].extend(a[i:next_i])
         children[1 - turn % 2].extend(b[j:next_j])
     return joined(children[0]), joined(children[1])
+
+
+def _with_tails(
+    one: Genome, two: Genome, first: Genome, second: Genome, space: SearchSpace, rng: np.random.Generator
+) -> tuple[Genome, Genome]:
+    """Children of blocks alone, each gene behind the blocks from either parent."""
+    if not space.stored_genes:
+        return one, two
+    pairs = zip(space.tail(first), space.tail(second), rng.random(space.stored_genes) < 0.5, strict=True)
+    tails = [(b, a) if swapped else (a, b) for a, b, swapped in pairs]
+    return one + tuple(a for a, _ in tails), two + tuple(b for _, b in tails)
 
 
 def _aligned(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
@@ -112,7 +130,11 @@ def mutate(genome: Genome, space: SearchSpace, rate: float, rng: np.random.Gener
             if changes[gene] and not drawn_with_class and _is_block(unit[:gene], space):
                 unit = _with_gene(unit, gene, space, rng)
         child.append(unit)
-    return joined(child)
+    tail = space.tail(genome)
+    if tail:
+        drawn, changes = _random_tail(space, rng), rng.random(len(tail)) < rate
+        tail = tuple(new if change else old for new, old, change in zip(drawn, tail, changes, strict=True))
+    return joined(child) + tail
 
 
 def swap(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
@@ -121,21 +143,21 @@ def swap(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome
     if len(blocks) > 1:
         i, j = rng.choice(len(blocks), size=2, replace=False)
         blocks[i], blocks[j] = blocks[j], blocks[i]
-    return joined(blocks)
+    return joined(blocks) + space.tail(genome)
 
 
 def insert(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
     """A random block comes in at a random place."""
     blocks = space.units(genome)
     blocks.insert(int(rng.integers(len(blocks) + 1)), _random_unit(space, rng))
-    return joined(blocks)
+    return joined(blocks) + space.tail(genome)
 
 
 def delete(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
     """A block is taken out."""
     blocks = space.units(genome)
     del blocks[int(rng.integers(len(blocks)))]
-    return joined(blocks)
+    return joined(blocks) + space.tail(genome)
 
 
 def duplicate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Genome:
@@ -143,7 +165,7 @@ def duplicate(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> G
     blocks = space.units(genome)
     length = int(rng.integers(max(1, min(len(blocks), space.blocks - len(blocks))))) + 1
     end = int(rng.integers(length, len(blocks) + 1))
-    return joined(blocks[:end] + blocks[end - length :])
+    return joined(blocks[:end] + blocks[end - length :]) + space.tail(genome)
 
 
 def restructure(genome: Genome, space: SearchSpace, rate: float, rng: np.random.Generator) -> Genome:
@@ -153,7 +175,7 @@ def restructure(genome: Genome, space: SearchSpace, rate: float, rng: np.random.
     """
     if rng.random() >= rate:
         return genome
-    length = len(genome) // space.genes_per_block
+    length = len(space.units(genome))
     operations: list[Callable[[Genome, SearchSpace, np.random.Generator], Genome]] = [swap]
     if length < space.blocks:
         operations += [insert, duplicate]
@@ -179,14 +201,14 @@ def repair(genome: Genome, space: SearchSpace, rng: np.random.Generator) -> Repa
             redrawn[problem.cause] = redrawn.get(problem.cause, 0) + genes
         else:
             return Repaired(genome, redrawn)
-    raise _impossible(space, genome)
+    raise _impossible(space, len(space.units(genome)))
 
 
 def _mended(
     genome: Genome, problem: IllegalGenome, space: SearchSpace, rng: np.random.Generator
 ) -> tuple[Genome, int]:
     """The genome with one correction, and the number of genes that it took."""
-    blocks = space.units(genome)
+    blocks, tail = space.units(genome), space.tail(genome)
     index, gene = problem.block, problem.gene
     match problem.cause:
         case "length":
@@ -199,6 +221,9 @@ def _mended(
             genes = 2
             for each in (gene - 1, gene):  # the group, then the strategy
                 blocks[index] = _with_gene(blocks[index], each, space, rng)
+        case "range" if index == len(blocks):
+            tail = (*tail[:gene], _random_tail(space, rng)[gene], *tail[gene + 1 :])
+            genes = 1
         case "range":
             before = blocks[index]
             if gene:
@@ -206,7 +231,7 @@ def _mended(
             else:
                 blocks[index] = _with_class(before, space, rng)
             genes = 1 if gene else space.own_genes
-    return joined(blocks), genes
+    return joined(blocks) + tail, genes
 
 
 def _mend_rule(blocks: list[Genome], space: SearchSpace, rng: np.random.Generator) -> int:
@@ -223,7 +248,7 @@ def _mend_rule(blocks: list[Genome], space: SearchSpace, rng: np.random.Generato
     }
     own = {code: weight for code, weight in fitting.items() if code[0] == blocks[index][0]} or fitting
     if not own:
-        raise _impossible(space, joined(blocks))
+        raise _impossible(space, len(blocks))
     weights = np.array(list(own.values()))
     code = list(own)[int(rng.choice(len(own), p=weights / weights.sum()))]
     own_genes = space.own_genes
@@ -231,9 +256,9 @@ def _mend_rule(blocks: list[Genome], space: SearchSpace, rng: np.random.Generato
     return own_genes
 
 
-def _impossible(space: SearchSpace, genome: Genome) -> InvalidInput:
+def _impossible(space: SearchSpace, blocks: int) -> InvalidInput:
     return InvalidInput(
-        f"space {space.name}: no genome of {len(space.units(genome))} blocks that meets its rules was found; "
+        f"space {space.name}: no genome of {blocks} blocks that meets its rules was found; "
         "loosen the rules, or allow more blocks"
     )
 
@@ -244,6 +269,12 @@ def _random_unit(space: SearchSpace, rng: np.random.Generator) -> Genome:
     for gene in range(space.own_genes, space.genes_per_block):
         unit = _with_gene(unit, gene, space, rng)
     return unit
+
+
+def _random_tail(space: SearchSpace, rng: np.random.Generator) -> Genome:
+    """The genes behind the blocks, drawn evenly."""
+    legal = (space.stored.legal(gene) for gene in range(space.stored_genes))
+    return tuple(int(values[int(rng.integers(len(values)))]) for values in legal)
 
 
 def _is_block(unit: Genome, space: SearchSpace) -> bool:

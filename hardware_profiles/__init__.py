@@ -3,6 +3,7 @@
 `predict(architecture, device("raspberry-pi-5"), Workload(context=4096))`. Nothing here needs jax.
 """
 
+from genomes import CACHE_DTYPES, WEIGHT_DTYPES, CacheDtype, WeightDtype
 from hardware_profiles.catalogue import device, device_names, load_device, read_device
 from hardware_profiles.cost import predict
 from hardware_profiles.device import Device, Figure, Overhead, Peak, Power, Provenance, Row
@@ -10,14 +11,10 @@ from hardware_profiles.efficiency import Efficiency
 from hardware_profiles.fit import fit_device
 from hardware_profiles.machine import Machine, this_machine
 from hardware_profiles.workload import (
-    CACHE_DTYPES,
     DTYPES,
-    WEIGHT_DTYPES,
-    CacheDtype,
     Dtype,
     Estimate,
     Prediction,
-    WeightDtype,
     Workload,
 )
 

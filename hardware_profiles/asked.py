@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from genomes import CacheDtype, WeightDtype
 from genomes.errors import InvalidInput, describe
-from hardware_profiles.workload import CacheDtype, Dtype, WeightDtype
+from hardware_profiles.workload import Dtype
 
 
 class Request(BaseModel):

@@ -33,10 +33,12 @@ MEMORY_SLACK = 1.25
 def predict(architecture: Architecture, device: Device, workload: Workload | None = None) -> Prediction:
     """Price an architecture on a device, by default at 1024 tokens, batch 1, float32.
 
+    What the workload leaves open is stored as the architecture says.
+
     Raises `InvalidInput` where the device has no peak for the asked dtype, or its runtime does not run a
     block.
     """
-    workload = workload or Workload()
+    workload = (workload or Workload()).stored_as(architecture)
     calibrated.refuse_unmeasured(architecture, device)
     prefill, decode = (_latency(architecture, device, workload, phase) for phase in PHASES)
     memory = _peak_memory(architecture, device, workload)

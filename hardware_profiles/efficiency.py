@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from hardware_profiles.workload import Dtype, WeightDtype
+from genomes import WeightDtype
+from hardware_profiles.workload import Dtype
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Factor = Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]

@@ -10,12 +10,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 import genomes
-from genomes import InvalidInput
+from genomes import CacheDtype, InvalidInput, WeightDtype
 from genomes.errors import describe
 from hardware_profiles.cost import predict
 from hardware_profiles.device import Device
 from hardware_profiles.families import PHASES, Phase
-from hardware_profiles.workload import CacheDtype, Dtype, Estimate, WeightDtype, Workload
+from hardware_profiles.workload import Dtype, Estimate, Workload
 
 FORMAT = "archsearch/published"
 VERSION = 1

@@ -1,24 +1,16 @@
 """What is asked of a device, and what the cost model answers."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any, Literal, get_args
 
-from genomes import InvalidInput
+from genomes import CACHE_DTYPES, WEIGHT_DTYPES, Architecture, InvalidInput
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 """Type of the arithmetic and of the activations; of weights and state too, unless they say otherwise."""
 
-WeightDtype = Literal["float32", "float16", "bfloat16", "int8", "int4"]
-"""Type that weights are stored in; `Workload.weight_bytes` says which weights."""
-
-CacheDtype = Literal["float32", "float16", "bfloat16", "int8"]
-"""Type that the KV cache and recurrent states are stored in."""
-
 DTYPES: tuple[str, ...] = get_args(Dtype)
-WEIGHT_DTYPES: tuple[str, ...] = get_args(WeightDtype)
-CACHE_DTYPES: tuple[str, ...] = get_args(CacheDtype)
 
 BYTES_PER_ELEMENT: dict[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -56,9 +48,9 @@ class Workload:
     dtype: str = "float32"
     prefill_chunk: int = 512
     weights: str | None = None
-    """None: `dtype`."""
+    """None: as the architecture says, else `dtype`."""
     cache: str | None = None
-    """None: `dtype`."""
+    """None: as the architecture says, else `dtype`."""
 
     def __post_init__(self) -> None:
         for field in ("context", "batch", "prefill_chunk"):
@@ -71,6 +63,11 @@ class Workload:
             value = getattr(self, field)
             if value is not None and value not in legal:
                 raise InvalidInput(f"workload: {field} = {value!r}; legal: {', '.join(legal)}")
+
+    def stored_as(self, architecture: Architecture) -> "Workload":
+        """The workload with what it leaves open stored as an architecture says."""
+        weights, cache = self.weights or architecture.weights, self.cache or architecture.cache
+        return replace(self, weights=weights, cache=cache)
 
     @property
     def bytes_per_element(self) -> int:

@@ -14,7 +14,7 @@ from flax import linen as nn
 from numpy.typing import NDArray
 
 from genomes import Architecture
-from proxies.axes import Array, Float, Tokens
+from proxies.axes import Array, Float, Hidden, Tokens
 from proxies.kernels.project import project
 from proxies.model import Model
 from proxies.operators.base import constant, fan_in, normal
@@ -82,7 +82,10 @@ class Proxy(nn.Module):
 
     def __call__(self, tokens: Tokens) -> Float[Array, "B T W"]:
         """Logits."""
-        hidden = self.model(tokens)
+        return self.read_out(self.model(tokens))
+
+    def read_out(self, hidden: Hidden) -> Float[Array, "B T W"]:
+        """Logits of hidden states."""
         if self.readout == "last_token":
             summary = project(hidden[:, -1], self.expand) + self.expand_bias
             hidden = project(jax.nn.gelu(summary[:, None] + self.positions), self.contract)
@@ -159,13 +162,8 @@ def program(
         logits, sown = proxy.apply({"params": parameters}, tokens, mutable=["losses"])
         balances = jax.tree.leaves(sown)
         balance = sum(balances, jnp.float32(0)) / max(len(balances), 1)
-        target = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-        judged = jnp.maximum(weights.sum(), 1.0)
-        # The target is predicted when nothing is above it: a maximum is far cheaper than an argmax.
-        right = (target >= logits.max(-1)) * weights
-        losses = (jax.nn.logsumexp(logits, axis=-1) - target) * weights
-        mean = losses.sum() / judged
-        return mean + LOAD_BALANCE_COEFFICIENT * balance, (mean, right.sum() / judged, balance)
+        mean, accuracy = judge(logits, targets, weights)
+        return mean + LOAD_BALANCE_COEFFICIENT * balance, (mean, accuracy, balance)
 
     def step(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
         *batch, rate = inputs
@@ -196,6 +194,16 @@ def program(
     traced = jax.jit(run, donate_argnums=0).lower(state, wanted, integers, integers, weights, rates)
     compiled = traced.compile(COMPILER_OPTIONS.get(jax.default_backend()))
     return Program(compiled, time.perf_counter() - started)
+
+
+def judge(logits: Float[Array, "B T W"], targets: Tokens, weights: Array) -> tuple[Array, Array]:
+    """Mean loss and accuracy of the judged tokens."""
+    target = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    judged = jnp.maximum(weights.sum(), 1.0)
+    # The target is predicted when nothing is above it: a maximum is far cheaper than an argmax.
+    right = (target >= logits.max(-1)) * weights
+    losses = (jax.nn.logsumexp(logits, axis=-1) - target) * weights
+    return losses.sum() / judged, right.sum() / judged
 
 
 def _optimizer(weight_decay: float) -> optax.GradientTransformation:

@@ -1,7 +1,8 @@
 """Trials: one training of one architecture on one task, judged on held-out streams.
 
 `run_trial` is a plain function of (architecture, configuration, seed). Validation and test streams are the
-same for every trial of a task; only training data and initial weights follow the seed.
+same for every trial of a task; only training data and initial weights follow the seed. What the architecture
+is stored in where it is deployed plays no part in training; it is judged so stored (`proxies.scoring`).
 """
 
 import json
@@ -22,9 +23,10 @@ from genomes import Architecture, InvalidInput
 from proxies import checkpoints
 from proxies.config import TRAINING_VERSION, TrialConfig
 from proxies.schedule import Schedule
+from proxies.scoring import Decoding, decodes, decoding, finite, stored
 from proxies.tasks import Task
 from proxies.tasks.base import Batch, Split
-from proxies.training import State, initial_state, padded_vocabulary, program
+from proxies.training import Program, State, initial_state, padded_vocabulary, program
 from proxies.trial_files import PHASES, TrialLog, timed
 
 HELD_OUT_SEED = 0
@@ -52,7 +54,8 @@ class TrialResult:
     accuracy: float | None = None
     score: float | None = None
     load_balance: float | None = None
-    """Mean load-balancing loss of the mixtures of experts: 1 when balanced, 0 without any."""
+    """Mean load-balancing loss of the mixtures of experts: 1 when balanced, 0 without any; None where scored
+    token by token."""
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     resumed_from_step: int = 0
@@ -77,19 +80,21 @@ def run_trial(
     With a `directory`, it gets `curve.csv`, `log.txt`, `checkpoint/` (the weights, and the state before the
     decay, from which a longer trial continues) and at last `result.json`. `resume_from` is the directory of
     a shorter trial that did so; where it holds no usable checkpoint, training starts at step 0 and gives
-    the same result, later. A loss that is not finite is a failed result. Raises `InvalidInput` for a task
-    that cannot be made, and where `resume_from` holds a trial that is not a shorter one of this.
+    the same result, later. A loss that is not finite is a failed result, and so are weights or states that
+    are not finite as stored. Raises `InvalidInput` for a task that cannot be made, and where `resume_from`
+    holds a trial that is not a shorter one of this.
     """
     started = time.perf_counter()
     task = config.make_task()
     proxy = architecture.with_vocabulary(padded_vocabulary(task.vocab_size))
+    trained = proxy.bare
     log = TrialLog(directory)
     log.say(
         f"{config.task}: {config.steps} steps at {config.learning_rate:g}, seed {seed}, {proxy.fingerprint}"
     )
     schedule, phases = config.schedule, dict.fromkeys(PHASES, 0.0)
 
-    state, first = initial_state(proxy, task.readout, config.length, seed), 0
+    state, first = initial_state(trained, task.readout, config.length, seed), 0
     found = None
     if resume_from is not None:
         asked = {"fingerprint": proxy.fingerprint, "data_hash": task.data_hash, "seed": seed}
@@ -99,7 +104,7 @@ def run_trial(
         state, first = found.state, found.step
         log.say(f"continues from step {first}")
     with timed(phases, "compilation"):
-        compiled = program(proxy, task.readout, config.batch, config.length, config.weight_decay)
+        compiled = program(trained, task.readout, config.batch, config.length, config.weight_decay)
 
     def result(cause: str | None, **measured: Any) -> TrialResult:
         phases["other"] = time.perf_counter() - started - sum(phases.values())
@@ -136,15 +141,23 @@ def run_trial(
             step = start + int(np.argmin(np.isfinite(losses)))
             return result(f"the loss became {losses[step - start]} at step {step}")
 
+    judge: Program | Decoding = compiled
+    if decodes(proxy):
+        with timed(phases, "compilation"):
+            judge = decoding(proxy, task.readout, config.batch, config.length)
+    as_stored = "".join(f", {what} stored in {dtype}" for what, dtype in proxy.stored.items())
     with timed(phases, "evaluation"):
+        judged = stored(proxy, state)
+        if as_stored and not finite(judged.parameters):
+            return result(f"the weights are not finite{as_stored}")
         held_out = {
-            split: compiled.evaluate(state, _held_out(task, split, config))
-            for split in ("validation", "test")
+            split: judge.evaluate(judged, _held_out(task, split, config)) for split in ("validation", "test")
         }
     loss, accuracy, load_balance = held_out["test"]
     validation_loss, validation_accuracy, _ = held_out["validation"]
     if not math.isfinite(loss + validation_loss):
-        return result(f"the held-out loss is {loss} (test) and {validation_loss} (validation)")
+        lost = f"{loss} (test) and {validation_loss} (validation)"
+        return result(f"the held-out loss is {lost}{as_stored}")
     if directory is not None and saved is not None:
         checkpoints.save(directory, state.parameters, saved, schedule.decay_start)
     return result(

@@ -106,7 +106,9 @@ def genomes_of(space: SearchSpace, beyond: int = 0) -> st.SearchStrategy[Genome]
     letters = st.integers(1 - beyond, len(space.classes) + beyond)
     blocks = letters.flatmap(lambda letter: st.tuples(st.just(letter), _numbers(space, letter, beyond)))
     lengths = {"min_size": max(0, space.fewest - beyond), "max_size": space.blocks + beyond}
-    return st.lists(blocks.flatmap(unit), **lengths).map(lambda units: sum(units, ()))
+    spelt = st.lists(blocks.flatmap(unit), **lengths).map(lambda units: sum(units, ()))
+    tail = st.tuples(*(st.integers(1 - beyond, len(dtypes) + beyond) for _, dtypes in space.stored.genes))
+    return st.builds(lambda genes, behind: genes + behind, spelt, tail)
 
 
 def _numbers(space: SearchSpace, letter: int, beyond: int) -> st.SearchStrategy[int]:

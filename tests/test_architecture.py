@@ -26,7 +26,11 @@ from genomes import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-GOLDEN_FINGERPRINTS = {"architecture-v1": "35e8ab3eb4d6fc32", "architecture-v1-families": "e2d94cbe6668073d"}
+GOLDEN_FINGERPRINTS = {
+    "architecture-v1": "35e8ab3eb4d6fc32",
+    "architecture-v1-families": "e2d94cbe6668073d",
+    "architecture-v1-stored": "93e372ca13dd409f",
+}
 """Every format ever written stays readable, and stays the same architecture."""
 
 DOCUMENTED_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -50,6 +54,8 @@ TOP_DEFAULTS = {
     "residual_scale": 1.0,
     "logit_scale": 1.0,
     "logit_softcap": None,
+    "weights": None,
+    "cache": None,
 }
 FIELDS = sorted(
     {(s.name, field) for s in CASES.values() for field in type(s).model_fields if s.kind != "skip"}
@@ -191,6 +197,16 @@ def test_golden_files_stay_readable_and_the_same(name: str, fingerprint: str) ->
     assert load_architecture(GOLDEN / f"{name}.arch.json").fingerprint == fingerprint
 
 
+def test_what_it_is_stored_in_is_a_part_of_the_fingerprint_where_given() -> None:
+    architecture = load_architecture(GOLDEN / "architecture-v1-stored.arch.json")
+    assert architecture.stored == {"weights": "int4", "cache": "int8"}
+    assert architecture.bare.stored == {}
+    assert architecture.bare.fingerprint == "64f7546dcdb44af1"  # as before there were such fields
+    bare = architecture.bare
+    assert bare.bare is bare
+    assert architecture.with_vocabulary(99).stored == architecture.stored
+
+
 def test_golden_file_means_what_it_says() -> None:
     data, architecture = golden(), load_architecture(GOLDEN / "architecture-v1.arch.json")
     names = "attention short_conv rg_lru gated_linear_attention mamba2 swiglu skip"
@@ -246,6 +262,8 @@ def test_fingerprint_knows_every_field_of_an_operator(op: str, field: str) -> No
         ("residual_scale", 0.5),
         ("logit_scale", 0.5),
         ("logit_softcap", 30.0),
+        ("weights", "float32"),
+        ("cache", "int8"),
     ],
 )
 def test_fingerprint_knows_the_fields_of_the_stack(field: str, value: object) -> None:

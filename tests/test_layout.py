@@ -100,6 +100,44 @@ def test_the_same_meaning_is_the_same_layout(text: str, meaning: str) -> None:
     assert str(parse_layout(text)) == meaning
 
 
+@pytest.mark.parametrize(
+    ("text", "weights", "cache"),
+    [
+        ("attention", None, None),
+        ("attention weights=int4", "int4", None),
+        ("attention cache=int8", None, "int8"),
+        ("attention attention(weights=@0) weights=bfloat16 cache=float16", "bfloat16", "float16"),
+    ],
+)
+def test_what_a_layout_is_stored_in_stands_at_its_end(text: str, weights: str, cache: str) -> None:
+    layout = parse_layout(text)
+    assert str(layout) == text
+    assert (layout.weights, layout.cache) == (weights, cache)
+    architecture = layout.at(SCALE)
+    assert (architecture.weights, architecture.cache) == (weights, cache)
+    assert (
+        layout.at(SCALE).bare.fingerprint == replace(layout, weights=None, cache=None).at(SCALE).fingerprint
+    )
+    assert parse_layout(" ".join((*map(str, layout), *reversed(text.split()[len(layout) :])))) == layout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("attention weights=int3", "weights = 'int3'; legal: float32, float16, bfloat16, int8, int4"),
+        ("attention cache=int4", "cache = 'int4'; legal: float32, float16, bfloat16, int8"),
+        ("attention cache=int8 cache=int8", "cache= is given twice"),
+        ("attention weights=int8 swiglu(4)", "weights= and cache= stand at the end"),
+        ("2x[attention weights=int8]", "cannot read 'weights=int8]'"),
+        ("2x[attention weights=int8 ]", "weights= and cache= stand at the end"),
+        ("weights=int8", "the layout is empty"),
+        ("attention state=int8", "cannot read 'state=int8'"),
+    ],
+)
+def test_what_nothing_is_stored_in_is_refused(text: str, said: str) -> None:
+    assert said in refused(text)
+
+
 def test_defaults_are_filled_in() -> None:
     for name in NAMES:
         operator = operator_table()[name]
@@ -231,6 +269,8 @@ WORDS = [
     ")",
     "swiglu(",
     "weights=@0",
+    " weights=int8",
+    " cache=float16",
     "mla",
     ",",
     " ",

@@ -1,6 +1,7 @@
 """Search spaces: decoding and encoding are inverse, genome text reads back, presets fit common scales."""
 
 import pickle
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import inf, nan
@@ -25,6 +26,7 @@ from genomes import (
     Scale,
     SearchSpace,
     Sharing,
+    StoredChoices,
     block_class,
     genome_text,
     parse_genome,
@@ -99,7 +101,8 @@ REPEATED = SearchSpace(
     sharing=Sharing(groups=3),
     recurrence=Recurrence(group=2, times=3),
 )
-SPACES = [SMALL, LONG, SHARED, REPEATED, *PRESETS.values()]
+STORED = replace(SMALL, name="stored", stored=StoredChoices(("float32", "int8", "int4"), ("float16", "int8")))
+SPACES = [SMALL, LONG, SHARED, REPEATED, STORED, *PRESETS.values()]
 
 
 def refused(call, *arguments: object) -> str:
@@ -128,15 +131,16 @@ def test_decoding_and_encoding_are_inverse(case: tuple[SearchSpace, Genome]) -> 
     if space.sharing is None:
         assert space.encode(layout) == genome
     if space.sharing is None and space.recurrence is None:
-        assert layout == _spelt(space, genome)
+        assert layout.blocks == _spelt(space, genome).blocks
 
 
 @settings(deadline=None)
 @given(st.sampled_from(SPACES), st.integers(0, 2**32))
 def test_random_genomes_survive_the_way_through_text_and_layout(space: SearchSpace, seed: int) -> None:
     genome = random_genome(space, np.random.default_rng(seed))
-    text = genome_text(genome, space.genes_per_block)
+    text = space.text(genome)
     assert parse_genome(text) == genome
+    assert (text == genome_text(genome, space.genes_per_block)) == (not space.stored.genes)
     assert len(space.units(genome)) in range(space.fewest, space.blocks + 1)
     layout = space.decode(genome)
     assert len(layout) == len(space.units(genome)) * (space.recurrence.times if space.recurrence else 1)
@@ -280,6 +284,54 @@ def test_refused_genes_of_sharing(text: str, cause: str, fragments: list[str]) -
     )
 
 
+@pytest.mark.parametrize(
+    ("genome", "cause", "fragments"),
+    [
+        ((1, 1, 1, 1, 1, 1, 4, 1), "range", ["behind the blocks: weights 4", "1 to 3 (float32, int8, int4)"]),
+        ((1, 1, 1, 1, 1, 1, 1, 0), "range", ["behind the blocks: cache 0", "1 to 2 (float16, int8)"]),
+        ((1, 1, 1, 1, 1, 1), "length", ["8 integers (2 for each of 3 blocks, 2 for what it is stored in)"]),
+        ((1, 1, 1, 1, 1, 1, 1), None, ["8 integers", "found 7"]),
+        ((1,), None, ["found 1"]),
+        ((), None, ["found 0"]),
+    ],
+    ids=str,
+)
+def test_refused_genes_of_what_is_stored(genome: Genome, cause: str | None, fragments: list[str]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        STORED.decode(genome)
+    assert getattr(caught.value, "cause", None) == cause
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+
+
+def test_layouts_are_stored_as_the_space_lets_them() -> None:
+    layout = STORED.decode(parse_genome("11-21-11/31"))
+    assert str(layout) == "short_conv(3) swiglu(2) short_conv(3) weights=int4 cache=float16"
+    assert (layout.weights, layout.cache) == ("int4", "float16")
+    assert STORED.encode(layout) == parse_genome("11-21-11/31")
+    for scale in (Scale(width=64, head_dim=16), Scale(width=512, head_dim=64, blocks=12)):
+        architecture = layout.at(scale)
+        assert (architecture.weights, architecture.cache) == ("int4", "float16")
+    bare = replace(layout, weights=None, cache=None)
+    assert SMALL.encode(bare) == parse_genome("11-21-11")
+    assert "weights = None; legal: float32, int8, int4" in refused(STORED.encode, bare)
+    other = replace(layout, cache="bfloat16")
+    assert "cache = bfloat16; legal: float16, int8" in refused(STORED.encode, other)
+    assert "weights = int4; legal: none" in refused(SMALL.encode, layout)
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"weights": ("int3",)}, "weights = 'int3'; legal: float32, float16, bfloat16, int8, int4"),
+        ({"cache": ("int4",)}, "cache = 'int4'; legal: float32, float16, bfloat16, int8"),
+        ({"cache": ("int8", "int8")}, "cache: int8 is given twice"),
+    ],
+)
+def test_choices_that_are_none_are_refused(choices: dict, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        StoredChoices(**choices)
+
+
 def test_encoding_refuses_what_decoding_would() -> None:
     outside = refused(SMALL.encode, parse_layout("skip attention skip"))
     assert "block 1 (attention) is not in space small" in outside
@@ -319,6 +371,9 @@ def test_genome_text_reads_back(units: list[Genome]) -> None:
 def test_genome_text_by_hand(genome: Genome, genes: int, text: str) -> None:
     assert genome_text(genome, genes) == text
     assert parse_genome(text) == genome
+    for tail, behind in (((2, 1), "21"), ((3,), "3"), ((12,), "12."), ((1, 12), "1.12")):
+        assert genome_text(genome + tail, genes, len(tail)) == f"{text}/{behind}"
+        assert parse_genome(f"{text}/{behind}") == genome + tail
 
 
 @pytest.mark.parametrize(
@@ -340,12 +395,18 @@ def test_genome_text_by_hand(genome: Genome, genes: int, text: str) -> None:
         ("11-\N{ARABIC-INDIC DIGIT ONE}1", 1, "expected digits"),
         ("11-1\N{SUPERSCRIPT TWO}", 1, "expected digits"),
         ("1." + "9" * 5000, 0, "'1.999"),
+        ("/21", 0, "''"),
     ],
 )
 def test_refused_genome_text_names_the_block(text: str, index: int, found: str) -> None:
     message = refused(parse_genome, text)
     assert message.startswith(f"genome block {index}: ")
     assert found in message
+
+
+@pytest.mark.parametrize("text", ["11/", "11/a", "11/2-1", "11/2/1", "11/2 1"])
+def test_refused_genome_text_behind_the_blocks(text: str) -> None:
+    assert refused(parse_genome, text).startswith("genome behind the /: ")
 
 
 # Spaces
@@ -403,6 +464,7 @@ def test_size_counts_genomes(blocks: int) -> None:
     assert space.size == len(decoded) == 4**blocks
     assert SMALL.size == 64
     assert space_with(min_blocks=1).size == 4 + 16 + 64
+    assert STORED.size == 6 * SMALL.size
     assert SHARED.size == sum((6 * 2 * 2 * 2 * 4) ** n for n in range(2, 7))
 
 

@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from genomes import (
     Positions,
     SearchSpace,
     Sharing,
+    StoredChoices,
     Uniform,
     block_class,
     crossover,
@@ -65,6 +67,11 @@ SPACES: dict[str, SearchSpace] = {
     "one-genome": SearchSpace("single", "", (MIXERS[0],), 4),
     "two-digits": SearchSpace("wide", "", (*MIXERS, FEED_FORWARD), 6),
     "shared": SHARED,
+    "stored": replace(
+        HYBRID.with_blocks(8, 3), stored=StoredChoices(("float32", "int8", "int4"), ("float16", "int8"))
+    ),
+    "shared-stored": replace(SHARED, stored=StoredChoices(cache=("float32", "int8"))),
+    "one-stored": replace(HYBRID.with_blocks(3), stored=StoredChoices(weights=("int4",))),
     "ruled": SearchSpace(
         "ruled",
         "",
@@ -255,6 +262,8 @@ def test_rate_0_changes_nothing_and_rate_1_redraws_all(space: SearchSpace, seed:
         return
     for block in range(len(space.units(genome))):
         assert len({space.units(child)[block] for child in children}) > 1
+    for gene, (_, dtypes) in enumerate(space.stored.genes):
+        assert {space.tail(child)[gene] for child in children} == set(range(1, len(dtypes) + 1))
 
 
 def test_rate_is_the_share_of_classes_redrawn() -> None:
@@ -280,7 +289,7 @@ def test_a_variant_mutates_within_its_class() -> None:
 @every_space
 def test_mutation_takes_genomes_that_are_out_of_range(space: SearchSpace) -> None:
     rng = np.random.default_rng(0)
-    child = mutate((0,) * space.genes_per_block * space.blocks, space, 0.5, rng)
+    child = mutate((0,) * (space.genes_per_block * space.blocks + space.stored_genes), space, 0.5, rng)
     assert space.decode(repair(child, space, rng).genome)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from archsearch import dominance
 from archsearch.results import Candidate, Objective, Results
+from genomes.stored import LEGAL
 
 PHASES = ("training", "compilation", "evaluation", "start-up", "other", "idle")
 """From useful to lost; the order of the bar."""
@@ -70,6 +71,11 @@ def dominates(first: Candidate, second: Candidate, objectives: Iterable[Objectiv
     if len(known) < len(asked):
         return False
     return dominance.dominates([a for a, _ in known], [b for _, b in known], asked)
+
+
+def stored_in(results: Results) -> list[str]:
+    """`weights` and `cache`, those that some candidate is stored in a type of its own."""
+    return [what for what in LEGAL if any(what in candidate.stored for candidate in results.candidates)]
 
 
 def signal_names(results: Results) -> list[str]:

@@ -15,7 +15,7 @@ from archsearch.report.axes import with_unit
 from archsearch.report.front import Picture
 from archsearch.report.palette import COLOURS, KINDS
 from archsearch.report.patterns import objective_style
-from archsearch.report.strips import cells
+from archsearch.report.strips import cells, stored
 from archsearch.report.svg import svg
 from archsearch.results import Candidate, Objective, Offspring, Results
 
@@ -74,6 +74,7 @@ def render(results: Results, pictures: list[Picture], files: list[str]) -> str:
         comparisons={c.id: comparison(c, winners, results) for c in references},
         columns=columns(shown, results),
         strips={c.id: cells(c) for c in shown},
+        stored=stored,
         commands={c.id: export_command(results.name, c.id) for c in winners},
         finalists=measured.rows(results),
         finalists_lead=measured.lead(results),

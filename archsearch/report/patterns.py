@@ -5,7 +5,7 @@ from archsearch.report.axes import with_unit
 from archsearch.report.drawing import Box, Drawing, Item, Line, Text, text_width, wrapped
 from archsearch.report.front import Picture
 from archsearch.report.palette import KINDS
-from archsearch.report.strips import Cell, cells
+from archsearch.report.strips import Cell, cells, stored
 from archsearch.report.units import Style, style_for
 from archsearch.results import Candidate, Objective, Results
 
@@ -21,7 +21,8 @@ def patterns_picture(results: Results) -> Picture:
     strips = {c.id: cells(c) for c in rows + others}
     longest = max((len(strip) for strip in strips.values()), default=8)
     cell = min(max(640.0 / longest, 20.0), 52.0)
-    name = max((text_width(c.name, 11, mono=True) for c in rows + others), default=60.0) + 18
+    widths = [max(text_width(c.name, 11, mono=True), text_width(stored(c), 9)) for c in rows + others]
+    name = max(widths, default=60.0) + 18
     strip_left, columns_left = _EDGE + name, _EDGE + name + cell * longest + 12
     width = columns_left + _COLUMN * len(results.objectives) + _EDGE
     styles = {o.name: objective_style(o, rows + others) for o in results.objectives}
@@ -73,7 +74,12 @@ def _legend(left: float) -> list[Item]:
 
 def _row(candidate: Candidate, strip: list[Cell], width: float, y: float, left: float) -> list[Item]:
     own = candidate.origin == "searched"
-    items: list[Item] = [Text(_EDGE, y + 21, candidate.name, 11, "ink", mono=own, bold=not own)]
+    types = stored(candidate)
+    items: list[Item] = [
+        Text(_EDGE, y + (15 if types else 21), candidate.name, 11, "ink", mono=own, bold=not own)
+    ]
+    if types:
+        items.append(Text(_EDGE, y + 28, types, 9, "muted"))
     for number, cell in enumerate(strip):
         x = left + width * number
         border = "rule" if cell.role == "skip" else None

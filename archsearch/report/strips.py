@@ -37,6 +37,7 @@ _GLYPHS = {Fraction(1, 2): "½", Fraction(1, 4): "¼", Fraction(3, 4): "¾", Fra
 }
 _LONGEST = 8
 _WORDS = re.compile(r"[^\s(]+(?:\s*\([^()]*\))?")
+_STORED = re.compile(r"(?<=\s)(?:weights|cache)=\w+(?=\s|$)")
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,15 @@ def cells(candidate: Candidate) -> list[Cell]:
     try:
         blocks = parse_layout(candidate.pattern).blocks
     except InvalidInput:
-        words = _WORDS.findall(candidate.pattern)
+        words = _WORDS.findall(_STORED.sub("", candidate.pattern))
         kinds = [*candidate.kinds, *["skip"] * len(words)]
         return [_unread(word, kind_role(kind)) for word, kind in zip(words, kinds, strict=False)]
     return [Cell(_name(b), _detail(b), kind_role(b.operator.kind), str(b)) for b in blocks]
+
+
+def stored(candidate: Candidate) -> str:
+    """What it is stored in, `weights int8, cache float16`; empty where that is as the arithmetic."""
+    return ", ".join(f"{what} {dtype}" for what, dtype in candidate.stored.items())
 
 
 def _name(block: Block) -> str:

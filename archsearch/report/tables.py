@@ -28,13 +28,15 @@ def write_tables(results: Results, folder: Path) -> list[Path]:
 def front_rows(results: Results) -> list[list[Value]]:
     """A header, then one row a winner, best quality first."""
     signals = facts.signal_names(results)
-    header: list[Value] = ["id", "fingerprint", "name", "pattern"]
+    stored = facts.stored_in(results)
+    header: list[Value] = ["id", "fingerprint", "name", "pattern", *stored]
     header += [*(o.name for o in results.objectives), *signals, *(f"parameters[{s}]" for s in _SCALES)]
     measured = _measured_names(results)
     header += _measured_header(measured)
     rows: list[list[Value]] = [header]
     for candidate in facts.winners(results):
         row: list[Value] = [candidate.id, candidate.fingerprint, candidate.name, candidate.pattern]
+        row += [candidate.stored.get(what) for what in stored]
         row += [*_values(candidate, results), *_signals(candidate, signals), *_sizes(candidate)]
         rows.append([*row, *_measured(candidate, measured)])
     return rows
@@ -45,14 +47,16 @@ def candidate_rows(results: Results) -> list[list[Value]]:
     signals = facts.signal_names(results)
     priced = [o.name for o in results.objectives if any(o.name in c.intervals for c in results.candidates)]
     header: list[Value] = ["id", "fingerprint", "name", "origin", "generation", "status", "cause", "rung"]
-    header += ["on_front", "genome", "pattern", *(o.name for o in results.objectives)]
+    stored = facts.stored_in(results)
+    header += ["on_front", "genome", "pattern", *stored, *(o.name for o in results.objectives)]
     header += [f"{name}.{end}" for name in priced for end in ("low", "high")]
     measured = _measured_names(results)
     header += [*signals, *(f"parameters[{scale}]" for scale in _SCALES), *_measured_header(measured)]
     rows: list[list[Value]] = [header]
     for c in results.candidates:
         row: list[Value] = [c.id, c.fingerprint, c.name, c.origin, c.generation, c.status, c.cause, c.rung]
-        row += [c.id in results.front, c.genome, c.pattern, *_values(c, results)]
+        row += [c.id in results.front, c.genome, c.pattern]
+        row += [*(c.stored.get(what) for what in stored), *_values(c, results)]
         for name in priced:
             row += c.intervals.get(name, (None, None))
         rows.append([*row, *_signals(c, signals), *_sizes(c), *_measured(c, measured)])
