@@ -8,12 +8,13 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from genomes import InvalidInput
 from hardware_profiles.efficiency import Efficiency
 from hardware_profiles.families import Family, Phase
 from hardware_profiles.validation import Validation
+from hardware_profiles.value import Value
 from hardware_profiles.workload import Dtype
 
 FORMAT = "archsearch/device"
@@ -33,18 +34,14 @@ Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=
 NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Figure(_Value):
+class Figure(Value):
     """A number above zero and where it comes from; a derivation written out is a source."""
 
     value: Positive
     source: Text
 
 
-class Overhead(_Value):
+class Overhead(Value):
     """A time of at least zero and where it comes from."""
 
     value: NotNegative
@@ -82,7 +79,7 @@ class Power(Figure):
         return self
 
 
-class Row(_Value):
+class Row(Value):
     """One measured program."""
 
     probe: Literal["matmul", "matvec", "dispatch"]
@@ -105,7 +102,7 @@ class Row(_Value):
         return self
 
 
-class Provenance(_Value):
+class Provenance(Value):
     """How a measured profile came to be."""
 
     runtime: Text = Field(description="such as jax-cpu")
@@ -118,7 +115,7 @@ class Provenance(_Value):
     rows: tuple[Row, ...] = ()
 
 
-class Device(_Value):
+class Device(Value):
     """One device as the cost model sees it; null where a figure is not known.
 
     Read with `device` or `load_device`, write with `to_yaml`.

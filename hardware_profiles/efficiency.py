@@ -2,27 +2,24 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from genomes import WeightDtype
+from hardware_profiles.value import Value
 from hardware_profiles.workload import Dtype
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Factor = Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Share(_Value):
+class Share(Value):
     """What a runtime reaches of a peak, as a fraction of it."""
 
     value: Annotated[float, Field(gt=0, le=1)]
     source: Text
 
 
-class Spread(_Value):
+class Spread(Value):
     """Factors by which whole models that were not fitted were faster and slower than predicted, at most."""
 
     faster: Factor
@@ -30,7 +27,7 @@ class Spread(_Value):
     source: Text
 
 
-class Efficiency(_Value):
+class Efficiency(Value):
     """Shares fitted to published timings of whole models; they replace the typical fractions of the peaks.
 
     The spreads hold for the deployment that was timed, `weights` and arithmetic in `dtype`; at others the

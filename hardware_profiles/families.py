@@ -15,10 +15,11 @@ from statistics import median
 from typing import Literal, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from genomes import InvalidInput, Operator
 from genomes.operators import read_operator
+from hardware_profiles.value import Value
 from hardware_profiles.work import chunk_flops, table_bytes, weight_traffic_bytes
 from hardware_profiles.workload import Workload
 
@@ -39,11 +40,7 @@ HEAD = "head"
 Terms = dict[str, float]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Case(_Value):
+class Case(Value):
     """One stack of equal blocks, measured: prompt of `context` tokens, and one token at that depth."""
 
     operator: str = Field(description="name, or `head` where the stack is empty")
@@ -65,7 +62,7 @@ class Case(_Value):
         )
 
 
-class Measured(_Value):
+class Measured(Value):
     """A case with its times, those of an empty stack taken off, for one block."""
 
     case: Case
@@ -96,7 +93,7 @@ class Measured(_Value):
                 return self.working_bytes
 
 
-class Family(_Value):
+class Family(Value):
     """What a block takes: `sum of coefficients x terms`, times the factor of its width."""
 
     operator: str

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 import genomes
 from genomes import CacheDtype, InvalidInput, WeightDtype
@@ -15,6 +15,7 @@ from genomes.errors import describe
 from hardware_profiles.cost import predict
 from hardware_profiles.device import Device
 from hardware_profiles.families import PHASES, Phase
+from hardware_profiles.value import Value
 from hardware_profiles.workload import Dtype, Estimate, Workload
 
 FORMAT = "archsearch/published"
@@ -26,11 +27,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PublishedCase(_Value):
+class PublishedCase(Value):
     """One model at one context: prompts of that many tokens, and tokens decoded at that depth."""
 
     model: Text
@@ -40,7 +37,7 @@ class PublishedCase(_Value):
     source: Text
 
 
-class Published(_Value):
+class Published(Value):
     """Timings of one publication on one device with one runtime; batch 1."""
 
     name: Text

@@ -5,19 +5,16 @@ from datetime import date
 from statistics import mean, median
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from genomes import InvalidInput
+from hardware_profiles.value import Value
 
 FEWEST = 5
 """Models from which percentiles say something; below, the interval spans all factors."""
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Errors(_Value):
+class Errors(Value):
     """Errors of one figure; a factor is measured over predicted, the machine's drift taken out."""
 
     models: int = Field(ge=1)
@@ -34,7 +31,7 @@ class Errors(_Value):
     )
 
 
-class Validation(_Value):
+class Validation(Value):
     """Whole models measured on the device: what its intervals come from."""
 
     date: date
