@@ -11,13 +11,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from archsearch import show, show_profiles, show_spaces
-from archsearch.options import whole
+from archsearch.options import (
+    Address,
+    Batch,
+    Cache,
+    Context,
+    Dtype,
+    ExecutorOption,
+    Json,
+    RunPath,
+    RuntimeOption,
+    Weights,
+    WorkersOption,
+    whole,
+)
 from archsearch.results import Results
 from genomes import InvalidInput
 
@@ -30,29 +43,6 @@ app = typer.Typer(
 )
 out_console = Console()
 error_console = Console(stderr=True)
-
-RunPath = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ExecutorOption = Annotated[
-    Literal["ray", "local"] | None,
-    typer.Option(help="ray (default), or local: processes without Ray."),
-]
-Address = Annotated[str | None, typer.Option(help="Ray cluster to join: auto or ray://HOST:PORT.")]
-WorkersOption = Annotated[int | None, whole(1, help="Default: as many as there is room for.")]
-Context = Annotated[int, whole(1, help="Tokens.")]
-Batch = Annotated[int, whole(1, help="Sequences side by side.")]
-Dtype = Annotated[str, typer.Option(help="Of the arithmetic.")]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        help="What weights are stored in, such as int8 or int4; default: as the file says, or dtype."
-    ),
-]
-Cache = Annotated[
-    str | None,
-    typer.Option(help="What the state is stored in, such as int8; default: as the file says, or dtype."),
-]
-RuntimeOption = Annotated[str, typer.Option(help="jax, or llama.cpp (pip install archsearch[llama-cpp]).")]
 
 
 @app.command()

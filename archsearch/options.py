@@ -1,6 +1,7 @@
-"""Options of the command line that name what they refuse."""
+"""Options that several verbs of the command line share, and whole numbers that name what they refuse."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,3 +22,25 @@ def whole(least: int, **options: Any) -> Any:
         return number
 
     return typer.Option(parser=read, metavar=f"N>={least}", **options)
+
+
+RunPath = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ExecutorOption = Annotated[
+    Literal["ray", "local"] | None,
+    typer.Option(help="ray (default), or local: processes without Ray."),
+]
+Address = Annotated[str | None, typer.Option(help="Ray cluster to join: auto or ray://HOST:PORT.")]
+WorkersOption = Annotated[int | None, whole(1, help="Default: as many as there is room for.")]
+Context = Annotated[int, whole(1, help="Tokens.")]
+Batch = Annotated[int, whole(1, help="Sequences side by side.")]
+Dtype = Annotated[str, typer.Option(help="Of the arithmetic.")]
+Weights = Annotated[
+    str | None, typer.Option(help="What weights are stored in, such as int4; default: the file's, or dtype.")
+]
+Cache = Annotated[
+    str | None, typer.Option(help="What the state is stored in, such as int8; default: the file's, or dtype.")
+]
+RuntimeOption = Annotated[
+    str, typer.Option(help="jax; llama.cpp or onnxruntime, where their extras are installed.")
+]
