@@ -42,9 +42,9 @@ $(TEST_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group test --group lint
 	@touch $@
 
-# For these tests only: PyTorch and transformers, whose models ours are compared with; llama.cpp; NVML.
+# For these tests only: PyTorch and transformers, whose models ours are compared with; two runtimes; NVML.
 $(ALL_STAMP): $(TEST_STAMP)
-	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --group published --group llama-cpp --group nvml
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) $(patsubst %,--group %,published llama-cpp onnxruntime nvml)
 	@touch $@
 
 clean:

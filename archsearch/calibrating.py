@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from archsearch import runtime_profile
 from archsearch.calibration_grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases
 from archsearch.devices import measure_device, write_whole
 from archsearch.fresh_process import started
-from archsearch.llama_cpp import profile as llama_cpp_profile
 from archsearch.measuring import measure_once
 from archsearch.runtimes import JAX, Runtime, find_runtime, read_types
 from genomes import InvalidInput, Scale, parse_layout
@@ -139,7 +139,7 @@ def _profile(
         for answer, drift in zip(found, drifts([a["yardstick"] for a in found], usual), strict=True)
     ]
     if probed is None:
-        profile = llama_cpp_profile.device(name, rows, found[0]["origin"], load_average)
+        profile = runtime_profile.device(name, rows, found[0]["origin"], load_average)
     else:
         profile = probed.model_copy(update={"calibration": "calibrated", "families": fit_families(rows)})
     return profile.model_copy(

@@ -143,6 +143,7 @@ def _combined(
         "provenance": {
             "date": datetime.now(UTC).date().isoformat(),
             "versions": last["versions"],
+            **({"options": last["options"]} if "options" in last else {}),
             "threads": last["threads"],
             "load_average": load_average,
             "other_load": other_load,

@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
-from archsearch.llama_cpp.binding import CACHE_TYPES, INSTALL
+from archsearch.llama_cpp.binding import CACHE_TYPES
+from archsearch.llama_cpp.binding import INSTALL as INSTALL_LLAMA_CPP
 from archsearch.llama_cpp.gguf import FILE_TYPES
 from archsearch.llama_cpp.stacks import LAYOUTS as LLAMA_CPP_LAYOUTS
+from archsearch.onnx_runtime import binding as onnx_binding
+from archsearch.onnx_runtime import model as onnx_model
+from archsearch.onnx_runtime.stacks import LAYOUTS as ONNX_LAYOUTS
 from genomes import InvalidInput
 from hardware_profiles import DTYPES, Device, Workload
+
+_ONE_THREAD_OF_NUMPY = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""See `archsearch.yardstick`."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,14 @@ class Runtime:
     """Beyond the core installation."""
     most_batch: int | None = None
     """Sequences that it is measured with side by side; None: any number."""
+    install: str = ""
+    """The command that installs them."""
 
     def require(self) -> None:
         """Raise `InvalidInput` saying how to install what is missing."""
         if missing := [name for name in self.packages if find_spec(name) is None]:
             raise InvalidInput(
-                f"the runtime {self.name} needs {' and '.join(missing)}; install them with {INSTALL}"
+                f"the runtime {self.name} needs {' and '.join(missing)}; install them with {self.install}"
             )
 
     def check(self, workload: Workload) -> None:
@@ -116,12 +125,33 @@ LLAMA_CPP = Runtime(
     layouts=LLAMA_CPP_LAYOUTS,
     mixed=("attention swiglu(2) attention swiglu(2)",),
     most_types=("float32", "float32/int8/float16", "float32/int4/float16"),
-    # One thread of numpy: see `archsearch.llama_cpp.yardstick`. Its failed assertions start no debugger.
-    environment={"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GGML_NO_BACKTRACE": "1"},
+    # Its failed assertions start no debugger.
+    environment={**_ONE_THREAD_OF_NUMPY, "GGML_NO_BACKTRACE": "1"},
     packages=("cyllama", "gguf"),
     most_batch=1,
+    install=INSTALL_LLAMA_CPP,
 )
-RUNTIMES = {runtime.name: runtime for runtime in (JAX, LLAMA_CPP)}
+ONNXRUNTIME = Runtime(
+    name="onnxruntime",
+    provenance="onnxruntime-",
+    measuring="archsearch.onnx_runtime.measuring",
+    calibrating="archsearch.onnx_runtime.calibrating",
+    dtypes=("float32",),
+    weights=tuple(dtype for dtype in onnx_model.WEIGHT_TYPES if dtype != "float32"),
+    caches=tuple(dtype for dtype in onnx_model.CACHE_TYPES if dtype != "float32"),
+    layouts=ONNX_LAYOUTS,
+    mixed=(
+        "attention swiglu(8/3) mamba2 swiglu(8/3)",
+        "gated_linear_attention swiglu(8/3) short_conv mlp",
+        "gated_deltanet geglu(8/3) short_conv mlp",
+    ),
+    most_types=("float32", "float32/int8/float16", "float32/int4/float16"),
+    environment=_ONE_THREAD_OF_NUMPY,
+    packages=onnx_binding.PACKAGES,
+    most_batch=1,
+    install=onnx_binding.INSTALL,
+)
+RUNTIMES = {runtime.name: runtime for runtime in (JAX, LLAMA_CPP, ONNXRUNTIME)}
 
 
 def find_runtime(name: str) -> Runtime:

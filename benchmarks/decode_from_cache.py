@@ -42,8 +42,9 @@ def steps(runtime: str, architecture: Architecture, workload: Workload) -> tuple
         runner.load()
         runner.prefill()
         return runner.decode, lambda: None, Yardstick().flush, lambda: None
-    from archsearch.llama_cpp.measuring import load, run_once
-    from archsearch.llama_cpp.yardstick import Yardstick as NumpyYardstick
+    from archsearch.llama_cpp.measuring import load
+    from archsearch.sessions import run_once
+    from archsearch.yardstick import Yardstick as NumpyYardstick
 
     session, _ = load(architecture, workload)
     run_once(session)

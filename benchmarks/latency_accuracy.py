@@ -6,21 +6,23 @@
 
 Draws random hybrids of 20 to 400 million parameters from search spaces, at widths of the calibration and
 between them, and judges the predictions as `archsearch validate` does, with the profile's runtime and in its
-types. For a profile of llama.cpp the spaces are narrowed to what llama.cpp loads. Prints the table and writes
-JSON.
+types. For a profile of llama.cpp the spaces are narrowed to what llama.cpp loads; for one of onnxruntime,
+what it does not run is drawn again. Prints the table and writes JSON.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
 from archsearch import show_profiles
-from archsearch.runtimes import LLAMA_CPP, runtime_of
+from archsearch.onnx_runtime.model import check_runs
+from archsearch.runtimes import LLAMA_CPP, ONNXRUNTIME, runtime_of
 from archsearch.validating import validate
-from genomes import Architecture, Runtime, Scale, accounting, deployable, preset, random_genome
+from genomes import Architecture, InvalidInput, Runtime, Scale, accounting, deployable, preset, random_genome
 from hardware_profiles import load_device
 
 SMALLEST, LARGEST = 20_000_000, 400_000_000
@@ -30,9 +32,14 @@ HEAD_DIM, VOCABULARY = 64, 16384
 
 
 def held_out(
-    count: int, presets: list[str], seed: int, deploys_to: tuple[Runtime, ...] = ()
+    count: int,
+    presets: list[str],
+    seed: int,
+    deploys_to: tuple[Runtime, ...] = (),
+    check: Callable[[Architecture], object] = accounting.parameters,
 ) -> list[tuple[str, Architecture]]:
-    """Random hybrids by name; the same for the same seed."""
+    """Random hybrids by name, the same for the same seed; those of which `check` raises `InvalidInput` are
+    drawn again."""
     rng = np.random.default_rng(seed)
     found: list[tuple[str, Architecture]] = []
     while len(found) < count:
@@ -47,7 +54,11 @@ def held_out(
         )
         if deploys_to:
             space = deployable(space, deploys_to, scale)
-        architecture = space.decode(random_genome(space, rng)).at(scale)
+        try:
+            architecture = space.decode(random_genome(space, rng)).at(scale)
+            check(architecture)
+        except InvalidInput:
+            continue
         if SMALLEST <= accounting.parameters(architecture) <= LARGEST:
             found.append((f"{space.name}-{len(found)}-w{scale.width}", architecture))
     return found
@@ -68,10 +79,15 @@ def main() -> None:
     given = parser.parse_args()
     profile = load_device(given.profile)
     types = profile.families[0]
-    if runtime_of(profile) is LLAMA_CPP:
+    runtime = runtime_of(profile)
+    if runtime is LLAMA_CPP:
         models = held_out(given.models, given.presets or ["lfm2", "nemotron-h"], given.seed, ("llama.cpp",))
     else:
-        models = held_out(given.models, given.presets or ["hybrid", "everything"], given.seed)
+        spaces = given.presets or ["hybrid", "everything"]
+        if runtime is ONNXRUNTIME:
+            models = held_out(given.models, spaces, given.seed, check=check_runs)
+        else:
+            models = held_out(given.models, spaces, given.seed)
     with show_profiles.counting("measuring", Console(stderr=True)) as progress:
         found = validate(
             profile,

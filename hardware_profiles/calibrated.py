@@ -54,9 +54,9 @@ def has_curves(device: Device, workload: Workload) -> bool:
 def refuse_unmeasured(architecture: Architecture, device: Device) -> None:
     """Raise `InvalidInput` for a block that the device's runtime does not run, where rooflines say nothing.
 
-    llama.cpp runs the operators that it was calibrated with and no others.
+    llama.cpp and onnxruntime run the operators that they were calibrated with and no others.
     """
-    if device.provenance is None or not _is_llama_cpp(device):
+    if device.provenance is None or _measured_with(device, "jax"):
         return
     measured = {family.operator for family in device.families}
     for index, block in enumerate(architecture.blocks):
@@ -80,7 +80,11 @@ def latency(
     if phase == "decode" and device.cache_bytes is not None:
         in_cache = held(weight_and_state_bytes(architecture, workload), device.cache_bytes.value)
     blocks = _blocks(architecture)
-    if phase == "prefill" and _is_llama_cpp(device) and architecture.blocks[-1].name == "swiglu":
+    if (
+        phase == "prefill"
+        and _measured_with(device, "llama.cpp")
+        and architecture.blocks[-1].name == "swiglu"
+    ):
         blocks[architecture.blocks[-1]] -= 1  # which it runs for the last token only
     for block, count in blocks.items():
         family = _family(device, HEAD if block is None else block.name, phase, workload)
@@ -101,15 +105,15 @@ def latency(
 
 
 def working_bytes(architecture: Architecture, device: Device, workload: Workload) -> float:
-    """What programs need beside weights and state: under jax the two hungriest operators together; llama.cpp
-    keeps what the head takes all the time."""
+    """What programs need beside weights and state: under jax the two hungriest operators together; other
+    runtimes keep what the head takes all the time."""
     amounts: dict[str, float] = {}
     for block in _blocks(architecture):
         name = HEAD if block is None else block.name
         if (family := _family(device, name, "working", workload)) is not None:
             work = terms("working", block, architecture.width, architecture.vocab_size, workload)
             amounts[name] = max(amounts.get(name, 0.0), family.amount(work, architecture.width))
-    if _is_llama_cpp(device):
+    if not _measured_with(device, "jax"):
         return amounts.pop(HEAD) + max(amounts.values(), default=0.0)
     return sum(sorted(amounts.values())[-2:])
 
@@ -122,8 +126,9 @@ def memory(resident: float, working: float, device: Device) -> Estimate:
     return Estimate(found.value, max(found.low, min(resident, found.value)), found.high)
 
 
-def _is_llama_cpp(device: Device) -> bool:
-    return device.provenance is not None and device.provenance.runtime.startswith("llama.cpp")
+def _measured_with(device: Device, runtime: str) -> bool:
+    """By the runtime that its provenance begins with; jax where it was not measured."""
+    return device.provenance.runtime.startswith(runtime) if device.provenance else runtime == "jax"
 
 
 def _estimate(value: float, low: float, high: float, beyond: bool) -> Estimate:

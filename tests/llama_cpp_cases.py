@@ -3,8 +3,8 @@
 from dataclasses import replace
 from math import prod
 
+from archsearch import runtime_profile
 from archsearch.calibration_grid import Grid, cases
-from archsearch.llama_cpp import profile
 from archsearch.runtimes import LLAMA_CPP
 from genomes import Architecture, read_architecture
 from hardware_profiles import Device
@@ -59,4 +59,4 @@ def device() -> Device:
         )
         for case in cases(replace(TINY, widths=(256,)), LLAMA_CPP.layouts, LLAMA_CPP)
     ]
-    return profile.device("made-up", rows, ORIGIN, None)
+    return runtime_profile.device("made-up", rows, ORIGIN, None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from archsearch.llama_cpp.classes import gguf_class
+from archsearch.onnx_runtime.model import check_runs
 from genomes import Runtime, accounting
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "proxy_throughput.py"
@@ -50,6 +51,16 @@ def test_held_out_models_are_drawn_by_the_seed_and_run_by_the_runtime(
         assert SMALLEST <= accounting.parameters(architecture) <= LARGEST
         if runtimes:
             assert gguf_class(architecture).name in ("qwen3", "lfm2", "nemotron_h")
+
+
+def test_held_out_models_pass_the_check_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    from latency_accuracy import held_out
+
+    models = held_out(4, ["hybrid", "everything"], 0, check=check_runs)
+    assert [name.split("-")[0] for name, _ in models] == ["hybrid", "everything"] * 2
+    for _, architecture in models:
+        check_runs(architecture)
 
 
 @pytest.mark.slow

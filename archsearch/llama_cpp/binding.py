@@ -6,7 +6,6 @@ last position each time. A recurrence cannot take a token back: there, tokens go
 after `ROOM` of them the state that the prompt left is put back.
 """
 
-import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from genomes import InvalidInput
+from hardware_profiles import this_machine
 
 PACKAGE = "cyllama"
 INSTALL = "pip install archsearch[llama-cpp]"
@@ -53,7 +53,7 @@ def versions() -> dict[str, str]:
 
 def threads() -> int:
     """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return this_machine().cores
 
 
 class Session:

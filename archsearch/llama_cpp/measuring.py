@@ -23,25 +23,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import psutil
 
 from archsearch.llama_cpp.binding import CACHE_TYPES, Session, require_binding, threads, versions
 from archsearch.llama_cpp.classes import used
 from archsearch.llama_cpp.gguf import BLOCK, FILE_TYPES, write_gguf
-from archsearch.llama_cpp.yardstick import Yardstick
+from archsearch.sessions import measured
 from genomes import Architecture, InvalidInput, read_architecture
-from hardware_profiles import Workload, drift
+from hardware_profiles import Workload
 from hardware_profiles.asked import Request, answer
-from hardware_profiles.resident import other_load, peak_bytes, require_bytes, reset_peak, resident_bytes, trim
-from hardware_profiles.sampling import (
-    FEWEST_PREFILLS,
-    FEWEST_STEPS,
-    SETTLED,
-    WARM_UP_STEPS,
-    sample,
-    variation,
-)
+from hardware_profiles.resident import require_bytes, resident_bytes, trim
 from hardware_profiles.work import weight_and_state_bytes
 
 DTYPE = "float32"
@@ -85,16 +76,6 @@ def load(architecture: Architecture, workload: Workload) -> tuple[Session, int]:
         return Session(path, workload.context, workload.prefill_chunk, cache), before
 
 
-def run_once(session: Session) -> bool:
-    """Read the prompt and decode a token; whether the peak is that of this alone."""
-    trim()
-    reset = reset_peak()
-    session.clear()
-    session.prefill()
-    session.go_on()  # the copy that a step back may need is not the model's
-    return reset
-
-
 def measure(request: Request) -> dict[str, Any]:
     """Measure in this process, which should be fresh; the keys are those of `proxies.measuring.measure`.
 
@@ -111,30 +92,9 @@ def measure(request: Request) -> dict[str, Any]:
     started = perf_counter()
     session, baseline = load(architecture, workload)
     preparation_s = perf_counter() - started
-    reset = run_once(session)
-    peak = peak_bytes(reset) - baseline
-    counts = "resident memory while running" if reset else "resident memory, reading the file included"
-    yardstick = Yardstick()
-    before = yardstick.read()
-    with other_load() as others:
-        prefill = sample(session.prefill, 0, FEWEST_PREFILLS, before=session.clear)
-        decode = sample(session.decode, WARM_UP_STEPS, FEWEST_STEPS, before=session.step_back)
-    pace = drift.between(before, yardstick.read())
-    logits = session.logits()
-    session.close()
-    if not np.isfinite(logits).all():
-        raise RuntimeError("the logits are not finite with random weights")
     return {
-        "prefill_latency_s": prefill,
-        "decode_latency_s": decode,
-        "decode_latency_by_depth_s": {},
-        "yardstick": pace,
-        "settled": max(variation(prefill), variation(decode)) <= SETTLED,
-        "peak_memory_bytes": peak,
-        "memory_counts": f"{counts}, less that of Python and the library",
-        "other_load": others[0],
+        **measured(session, baseline),
         "preparation_s": preparation_s,
-        "device": {"platform": "cpu", "kind": "cpu"},
         "threads": threads(),
         "versions": {"python": platform.python_version(), **versions()},
     }

@@ -1,8 +1,8 @@
-"""The yardstick of `hardware_profiles.drift` in numpy: tells a machine's drift beside llama.cpp.
+"""The yardstick of `hardware_profiles.drift` in numpy: tells a machine's drift beside other runtimes.
 
 Its work is cut among threads that sleep in between; of the chain, each takes products of its own. The BLAS
 below is held to one thread (`archsearch.runtimes` sets its environment): its own threads go on spinning after
-their work, on the cores that llama.cpp is to be timed on.
+their work, on the cores that a runtime is to be timed on.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.llama_cpp.binding import threads
-from hardware_profiles import drift
+from hardware_profiles import drift, this_machine
 from hardware_profiles.families import Phase
 
 Matrices = NDArray[np.float32]
@@ -21,7 +20,7 @@ class Yardstick:
     """Chains of matrix-vector products, and a product of two square matrices; float32."""
 
     def __init__(self) -> None:
-        workers, side = threads(), drift.CHAIN_SIDE
+        workers, side = this_machine().cores, drift.CHAIN_SIDE
         self._pool = ThreadPoolExecutor(workers)
         self._chains = np.array_split(np.full((drift.CHAIN, side, side), 1 / side, np.float32), workers)
         self._square = np.full((drift.SIDE, drift.SIDE), 1 / drift.SIDE, np.float32)

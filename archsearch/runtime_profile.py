@@ -1,4 +1,4 @@
-"""A profile from rows that llama.cpp was measured by, without a probe of another runtime."""
+"""A profile from rows that a runtime was measured by, without a probe of another one."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def device(name: str, rows: Sequence[Measured], origin: dict[str, Any], load_ave
 
     peak, by = fastest(lambda row: _flops(row.case), lambda row: row.amount("prefill"))
     bandwidth, streamed_by = fastest(lambda row: _bytes(row.case), lambda row: row.amount("decode"))
-    built = f"llama.cpp {origin['version']}"
+    built = f"{origin['runtime'].removesuffix('-cpu')} {origin['version']}"
     return Device(
         name=name,
         description=f"{machine.processor}, {origin['threads']} threads, measured with {built}",
