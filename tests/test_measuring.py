@@ -95,6 +95,7 @@ def test_the_answer_says_what_it_rests_on(measured: dict) -> None:
     assert measured["stable"] == (provenance["settled"] and max(spreads) <= 0.05)
 
 
+@pytest.mark.slow
 def test_more_context_takes_the_memory_of_its_state(measured: dict) -> None:
     blocks = architecture(ATTENTION, SWIGLU)
     said: list[str] = []

@@ -122,7 +122,7 @@ def everything():
     return made, tokens, extend, jax.jit(lambda t: made.apply(variables, t, method="forward"))(tokens)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(data=st.data())
 def test_random_pieces_are_the_forward_pass(everything, data: st.DataObject) -> None:
     made, tokens, extend, expected = everything

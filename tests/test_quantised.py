@@ -30,7 +30,7 @@ def half_a_step(values: np.ndarray, bits: int, axis: int) -> np.ndarray:
 MODEL = parse_layout("attention(kv=1/2) moe(2)").at(Scale(width=64, head_dim=32, vocab_size=96))
 
 
-@settings(deadline=None, max_examples=20)  # each shape is compiled
+@settings(deadline=None, max_examples=10)  # each shape is compiled
 @given(
     st.sampled_from(sorted(BITS)),
     st.integers(1, 2),

@@ -95,6 +95,7 @@ def run(line: str, workshop: tuple[Path, dict[str, str]]) -> subprocess.Complete
     return done
 
 
+@pytest.mark.slow
 def test_every_command_runs(workshop: tuple[Path, dict[str, str]]) -> None:
     ran = []
     for line in commands():

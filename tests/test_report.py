@@ -428,6 +428,7 @@ def test_one_objective_has_no_pairs(tmp_path):
     assert "one objective" in Page(path).text
 
 
+@pytest.mark.slow
 def test_hundreds_of_candidates(tmp_path):
     run = cases.build(220, seed=1)
     run = replace(run, front=tuple(c.id for c in run.candidates if facts.at_last_rung(c, run)))

@@ -265,6 +265,7 @@ def test_an_interrupted_run_says_how_to_go_on(base, text, tmp_path):
     assert set(campaigns.trial_counts(out).values()) == {1}
 
 
+@pytest.mark.slow
 def test_two_workers_one_of_them_killed_find_the_same(base, campaign, tmp_path):
     killed: list[int] = []
 

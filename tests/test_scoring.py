@@ -123,6 +123,7 @@ def scored() -> dict[str, TrialResult]:
     return {text: run_trial(at(HYBRID + text), RECALL, 4) for text in types}
 
 
+@pytest.mark.slow
 def test_training_is_the_same_and_the_score_is_not(scored: dict[str, TrialResult]) -> None:
     assert {result.status for result in scored.values()} == {"ok"}
     assert len({result.fingerprint for result in scored.values()}) == len(scored)

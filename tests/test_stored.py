@@ -265,6 +265,7 @@ def test_candidates_say_what_they_are_stored_in(base) -> None:
     assert all(f"stored in weights {c.weights}, cache {c.cache}" in page for c in shown)
 
 
+@pytest.mark.slow
 def test_the_same_campaign_gives_the_same_again(base, campaign, tmp_path) -> None:
     run(campaign, tmp_path / "again", Workers("local", None, 2))
     assert campaigns.outcome(tmp_path / "again") == campaigns.outcome(base)
