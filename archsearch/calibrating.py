@@ -102,7 +102,12 @@ def calibrate(
 
 def _of_whole_models(profile: Device, grid: Grid, runtime: Runtime) -> dict[str, Any]:
     """What small models of several operators tell: `process_bytes`, by which their peak memory is above its
-    prediction, and `power_w` where it can be measured."""
+    prediction, and `power_w` where it can be measured.
+
+    Under a runtime whose operators have no other price than the measured, models of those that this
+    calibration left out are passed over.
+    """
+    priced = {family.operator for family in profile.families}
     width = sorted(grid.widths)[len(grid.widths) // 2]
     scale = Scale(
         width=width, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS, repeat="stack"
@@ -112,12 +117,14 @@ def _of_whole_models(profile: Device, grid: Grid, runtime: Runtime) -> dict[str,
     beyond, power = [], []
     for text in runtime.mixed:
         architecture = parse_layout(text).at(scale)
+        if runtime is not JAX and not {block.name for block in architecture.blocks} <= priced:
+            continue
         found = measure_once(architecture, workload, runtime)
         predicted = predict(architecture, profile, workload).peak_memory_bytes.value
         beyond.append(found["peak_memory_bytes"] - predicted)
         power.append(found.get("power_w", {}))
     return {
-        "process_bytes": max(0.0, float(median(beyond))),
+        "process_bytes": max(0.0, float(median(beyond))) if beyond else 0.0,
         "power_w": power_figure(power) or profile.power_w,
     }
 

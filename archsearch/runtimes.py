@@ -144,6 +144,7 @@ ONNXRUNTIME = Runtime(
         "attention swiglu(8/3) mamba2 swiglu(8/3)",
         "gated_linear_attention swiglu(8/3) short_conv mlp",
         "gated_deltanet geglu(8/3) short_conv mlp",
+        "attention swiglu(2)",
     ),
     most_types=("float32", "float32/int8/float16", "float32/int4/float16"),
     environment=_ONE_THREAD_OF_NUMPY,

@@ -76,9 +76,9 @@ def measured(
         by_depth = {
             str(depth): sample(made(), WARM_UP_STEPS, FEWEST_STEPS) for depth, made in (deeper or {}).items()
         }
-    pace = drift.between(before, yardstick.read())
     logits = session.logits()
-    session.close()
+    session.close()  # whose threads may go on spinning, onnxruntime's for a tenth of a second
+    pace = drift.between(before, yardstick.read())
     if not np.isfinite(logits).all():
         raise RuntimeError("the logits are not finite with random weights")
     return {

@@ -71,11 +71,14 @@ def cheap(shape: tuple[int, ...], rng: np.random.Generator, table: bool = False)
 
 
 def quantise(matrix: np.ndarray, bits: int) -> Integers:
-    """A matrix `N K` in blocks along K, symmetric."""
-    largest = 2 ** (bits - 1) - 1
-    blocks = matrix.reshape(matrix.shape[0], -1, BLOCK)
-    scales = (np.abs(blocks).max(-1) / largest).astype(np.float16).astype(np.float32)
-    divisor = np.where(scales == 0, 1, scales)[..., None]
-    steps = np.clip(np.round(blocks / divisor), -largest, largest)
-    shifted = (steps + 2 ** (bits - 1)).astype(np.uint8)
-    return Integers(shifted if bits == 8 else shifted[..., ::2] | shifted[..., 1::2] << 4, scales)
+    """A matrix `N K` in blocks along K, rounded as `proxies.quantised` does, and ggml."""
+    blocks = matrix.reshape(matrix.shape[0], -1, BLOCK).astype(np.float32)
+    low, high = blocks.min(-1), blocks.max(-1)
+    scales = np.maximum(high, -low) / 127 if bits == 8 else np.where(high > -low, high, low) / -8
+    steps = blocks * np.where(scales == 0, 0, 1 / np.where(scales == 0, 1, scales))[..., None]
+    stored = scales.astype(np.float16).astype(np.float32)
+    if bits == 8:
+        nearest = np.sign(steps) * np.floor(np.abs(steps) + 0.5)
+        return Integers((nearest + 128).astype(np.uint8), stored)
+    shifted = np.clip(np.floor(steps + 8.5), 0, 15).astype(np.uint8)
+    return Integers(shifted[..., ::2] | shifted[..., 1::2] << 4, stored)
