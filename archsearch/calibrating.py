@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,7 +28,7 @@ from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, predict
 from hardware_profiles.drift import drifts
 from hardware_profiles.energy import power_figure
-from hardware_profiles.families import DISTURBED, PHASES, Case, Measured, fit_families
+from hardware_profiles.families import DISTURBED, PHASES, UNSTABLE, Case, Measured, fit_families
 
 ROWS = ".rows.jsonl"
 """In place of the profile's suffix: where rows are kept."""
@@ -52,7 +53,7 @@ def calibrate(
     `types` take the place of the grid's, `layouts` that of the runtime's.
 
     Rows go to `out` with `.rows.jsonl` in place of its suffix, one a line; cases that lie there already are
-    not measured again. Those that other programs disturbed are measured once more at the end.
+    not measured again. Unstable ones are measured once more at the end, and the steadier answer counts.
 
     Raises `InvalidInput` where `out` exists, the grid is unknown or the rows are not those of this program
     and of this very runtime, `RuntimeError` where measuring fails.
@@ -68,7 +69,7 @@ def calibrate(
     chosen = find_runtime(runtime)
     wanted = list(cases(grid, layouts or chosen.layouts, chosen))
     kept = out.with_suffix(ROWS)
-    done = _read(kept)
+    done = read_rows(kept)
     _same_origin(kept, done.values(), chosen)
     chosen.require()
     probed = measure_device(name) if chosen is JAX else None
@@ -91,8 +92,8 @@ def calibrate(
                     finished += 1
 
         take(missing, len(wanted))
-        disturbed = [case for case in wanted if done[_key(case)].get("other_load", 0.0) > DISTURBED]
-        take(disturbed, len(wanted) + len(disturbed))
+        unstable = [case for case in wanted if _unrest(done[_key(case)]) > UNSTABLE]
+        take(unstable, len(wanted) + len(unstable))
     keys = {_key(case) for case in wanted}
     profile = _profile(name, probed, [done[key] for key in done if key in keys], load_average)
     profile = profile.model_copy(update=_of_whole_models(profile, grid, chosen))
@@ -176,18 +177,27 @@ def _origin(answer: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _keep(answer: dict[str, Any], done: dict[str, dict[str, Any]]) -> None:
-    """Add an answer as the last in time; an earlier one of the same case is gone."""
+    """Add an answer as the last in time, unless there is a steadier one of the same case."""
     key = _key(Case.model_validate(answer["case"]))
-    done.pop(key, None)
-    done[key] = answer
+    if key not in done or _unrest(answer) < _unrest(done[key]):
+        done.pop(key, None)
+        done[key] = answer
+
+
+def _unrest(answer: dict[str, Any]) -> float:
+    """The largest spread of an answer's samples; infinite where other programs were in the way, and 0 where
+    there is no time: a case that failed fails again."""
+    if answer.get("other_load", 0.0) > DISTURBED:
+        return inf
+    return max(float(answer.get(f"{phase}_spread", 0.0)) for phase in PHASES)
 
 
 def _key(case: Case) -> str:
     return json.dumps(case.model_dump(mode="json"), sort_keys=True)
 
 
-def _read(kept: Path) -> dict[str, dict[str, Any]]:
-    """What an earlier calibration measured; a torn last line is cut off."""
+def read_rows(kept: Path) -> dict[str, dict[str, Any]]:
+    """What an earlier calibration measured, by case, in the order of time; a torn last line is cut off."""
     found: dict[str, dict[str, Any]] = {}
     text = kept.read_text(encoding="utf-8") if kept.exists() else ""
     if text and not text.endswith("\n"):

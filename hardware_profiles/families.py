@@ -3,8 +3,9 @@
 A family is an operator, the types of arithmetic, weights and states, and what is asked: seconds of a prompt,
 seconds of a decoded token, or bytes of working memory. It is linear in the block's work (`decode_terms`,
 `prefill_terms`, `working_terms`), with coefficients of at least zero that give the measured medians back best
-in relative terms; what the line misses at each measured width is kept as a factor, interpolated in the
-logarithm of the width. Blocks of other sizes follow the line, and the factor of the nearest measured width.
+in relative terms, those whose samples differ counting less; what the line misses at each measured width is
+kept as a factor, interpolated in the logarithm of the width. Blocks of other sizes follow the line, and the
+factor of the nearest measured width.
 """
 
 from bisect import bisect_left
@@ -32,6 +33,8 @@ Quantity = Literal["prefill", "decode", "working"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 UNSTABLE = 0.5
 """Spread of single samples, (p90 - p10) / median, from which a case is marked."""
+STEADY = 0.1
+"""Spread below which rows count alike."""
 DISTURBED = 0.1
 """Share of a machine's CPU time that other programs may take: a fifth of a core of two."""
 HEAD = "head"
@@ -81,6 +84,11 @@ class Measured(Value):
     def unstable(self) -> bool:
         """Whether its samples differ too much to be relied on, or other programs were in the way."""
         return max(self.prefill_spread, self.decode_spread) > UNSTABLE or self.other_load > DISTURBED
+
+    def trust(self, quantity: Quantity) -> float:
+        """How much the row counts in a fit, against one whose samples agree: the inverse of its spread."""
+        spread = {"prefill": self.prefill_spread, "decode": self.decode_spread, "working": 0.0}[quantity]
+        return STEADY / max(STEADY, spread)
 
     def amount(self, quantity: Quantity) -> float:
         """Bytes, or seconds as they would have been without the machine's drift."""
@@ -247,17 +255,20 @@ def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
 
     work = [terms_of(row.case, quantity) for row in rows]
     amounts = np.array([row.amount(quantity) for row in rows])
+    trust = np.array([row.trust(quantity) for row in rows])
     names = sorted({name for found in work for name, value in found.items() if value})
     matrix = np.array([[found.get(name, 0.0) for name in names] for found in work]) / amounts[:, None]
     scale = np.abs(matrix).max(0)
-    solution, _ = nnls(matrix / scale, np.ones(len(rows)))
+    solution, _ = nnls(trust[:, None] * matrix / scale, trust)
     coefficients = {
         name: value for name, value in zip(names, (solution / scale).tolist(), strict=True) if value > 0
     }
-    by_width: dict[int, list[float]] = defaultdict(list)
-    for row, found, amount in zip(rows, work, amounts, strict=True):
-        linear = sum(value * found[name] for name, value in coefficients.items())
-        by_width[row.case.width].append(float(amount / linear))
+    linear = [sum(value * found[name] for name, value in coefficients.items()) for found in work]
+    missed, widths = np.log(amounts / linear), np.array([row.case.width for row in rows])
+    factors = {
+        width: exp(float(np.average(missed[widths == width], weights=trust[widths == width] ** 2)))
+        for width in sorted(set(widths.tolist()))
+    }
     family = Family(
         operator=rows[0].case.operator,
         quantity=quantity,
@@ -265,7 +276,7 @@ def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
         weights=rows[0].case.weights,
         cache=rows[0].case.cache,
         coefficients=coefficients,
-        factors={width: median(found) for width, found in sorted(by_width.items())},
+        factors=factors,
         longest_context=max(row.case.context for row in rows),
         batches=tuple(sorted({row.case.batch for row in rows})),
         misfit=0.0,

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from archsearch import cli
-from archsearch.calibrating import calibrate
+from archsearch.calibrating import calibrate, read_rows
 from archsearch.calibration_grid import Grid
 from archsearch.measuring import FIGURES
 from archsearch.validating import validate, with_validation
@@ -56,6 +57,24 @@ def test_a_calibration_goes_on_where_it_stopped(
     assert all(row["decode_s"] > 0 and row["yardstick"]["prefill"] > 0 for row in rows)
     if this_machine().cache_bytes is not None:
         assert all(row["cached_s"] > 0 for row in rows)  # small stacks, all of them
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_steadier_of_two_answers_counts(tmp_path: Path, order: int) -> None:
+    case = {"operator": "head", "block": {}, "width": 64, "vocab_size": 96, "copies": 1, "context": 16}
+    kept = tmp_path / "here.rows.jsonl"
+
+    def counts(*answers: dict[str, float]) -> dict[str, Any]:
+        lines = [json.dumps({"case": case, **answer}) + "\n" for answer in answers]
+        kept.write_text("".join(lines[::order]), encoding="utf-8")
+        (found,) = read_rows(kept).values()
+        return found
+
+    steady = {"prefill_spread": 0.1, "decode_spread": 0.2, "other_load": 0.0}
+    uneven = {"prefill_spread": 0.05, "decode_spread": 0.6, "other_load": 0.0}
+    disturbed = {"prefill_spread": 0.01, "decode_spread": 0.01, "other_load": 0.4}
+    assert counts(steady, uneven, disturbed)["decode_spread"] == 0.2
+    assert counts(uneven, disturbed)["decode_spread"] == 0.6
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from genomes.accounting import parameters
 from hardware_profiles import Device, Figure, Workload, device, predict, read_device
 from hardware_profiles.calibrated import held
 from hardware_profiles.drift import drifts
-from hardware_profiles.families import HEAD, Case, Family, Measured, fit_families, terms
+from hardware_profiles.families import HEAD, Case, Family, Measured, fit_families, terms, terms_of
 from hardware_profiles.validation import Validation, errors
 from hardware_profiles.work import weight_bytes
 
@@ -172,6 +172,21 @@ def test_a_token_is_faster_by_what_the_cache_holds(
 def test_a_prompt_does_not_depend_on_the_cache(calibrated: Device) -> None:
     found = [predict(hybrid(256), with_cache(calibrated, cache, 0.5)) for cache in (None, 1e12)]
     assert found[0].prefill_latency_s == found[1].prefill_latency_s
+
+
+def test_a_row_whose_samples_differ_counts_less() -> None:
+    """One wrong row among rows that agree moves a fit little where its spread says so."""
+    rows = [measured(case) for case in cases(SMALL, ["swiglu"]) if case.operator == "swiglu"]
+    wrong = rows[0].model_copy(update={"decode_s": 2 * rows[0].decode_s})
+    noisy = wrong.model_copy(update={"decode_spread": 1.5})
+
+    def off(row: Measured) -> float:
+        (family,) = (f for f in fit_families([row, *rows[1:]]) if f.quantity == "decode")
+        work = terms_of(rows[0].case, "decode")
+        return family.amount(work, rows[0].case.width) / rows[0].decode_s
+
+    assert off(rows[0]) == pytest.approx(1)
+    assert 1 <= off(noisy) < 1.05 < off(wrong)
 
 
 def test_a_fit_needs_rows() -> None:
