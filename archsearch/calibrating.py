@@ -109,9 +109,8 @@ def _of_whole_models(profile: Device, grid: Grid, runtime: Runtime) -> dict[str,
     calibration left out are passed over.
     """
     priced = {family.operator for family in profile.families}
-    width = sorted(grid.widths)[len(grid.widths) // 2]
     scale = Scale(
-        width=width, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS, repeat="stack"
+        width=grid.middle, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS, repeat="stack"
     )
     dtype, weights, cache = read_types((grid.types or runtime.most_types)[0], runtime)
     workload = Workload(context=max(grid.contexts), dtype=dtype, weights=weights, cache=cache)

@@ -201,6 +201,11 @@ def test_a_grid_measures_every_operator(grid: Grid) -> None:
     found = list(cases(grid, JAX.layouts))
     assert {case.operator for case in found} == {*operator_table(), HEAD} - {"skip"}
     assert len({case.model_dump_json() for case in found}) == len(found)
+    widths = {case.width for case in found if case.operator == "attention"}
+    assert widths == set(grid.widths)
+    assert {case.batch for case in found if case.operator == "swiglu"} == set(grid.batches)
+    contexts = {case.context for case in found if case.operator == "mla"}
+    assert contexts == {*grid.growing, *grid.long}
     for case in found:
         if case.operator != HEAD:
             block = parse_block(case)
