@@ -188,11 +188,13 @@ def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
 
 def _price_choices(campaign: Campaign, devices: dict[str, Device], say: Say | None) -> None:
     """Find out before the run whether candidates can be priced as they may be stored, and tell where only a
-    roofline does it."""
-    pricing, layout = Pricing.of(campaign, devices), campaign.reference(campaign.references[0])
+    roofline does it; by the first reference that has a price, since a runtime may not run the others."""
+    pricing = Pricing.of(campaign, devices)
+    layouts = [campaign.reference(name) for name in campaign.references]
+    priced = [each for each in layouts if pricing.judged(each.at(campaign.target))[0]]
     remarks: list[str] = []
-    for stored in campaign.search_space.stored.combinations():
-        architecture = replace(layout, **stored).at(campaign.target)
+    for stored in campaign.search_space.stored.combinations() if priced else ():
+        architecture = replace(priced[0], **stored).at(campaign.target)
         try:
             pricing.costs(architecture)
         except InvalidInput as error:

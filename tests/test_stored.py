@@ -166,7 +166,7 @@ def test_predicting_takes_the_files_types_unless_told(types: dict[str, str]) -> 
     assert predict(found, pi, told) == predict(stored(), pi, told)
 
 
-def calibrated() -> Device:
+def calibrated(runtime: str) -> Device:
     """A profile with curves of float32 alone."""
     grid = Grid(widths=(256, 512), contexts=(64, 256), growing=(64, 1024))
     rows = [
@@ -182,7 +182,7 @@ def calibrated() -> Device:
         for case in cases(grid, ["attention", "swiglu", "short_conv"])
     ]
     fitted = [family.model_dump(mode="json") for family in fit_families(rows)]
-    provenance = {"runtime": "jax-cpu", "runtime_version": "0", "processor": "none", "threads": 1}
+    provenance = {"runtime": runtime, "runtime_version": "0", "processor": "none", "threads": 1}
     provenance["date"] = "2026-01-01"
     changes = {"calibration": "calibrated", "families": fitted, "provenance": provenance}
     pace = {"prefill": 0.01, "decode": 0.01}
@@ -191,7 +191,7 @@ def calibrated() -> Device:
 
 def test_types_without_curves_are_told_before_the_run(campaign, tmp_path) -> None:
     profile = tmp_path / "calibrated.yaml"
-    profile.write_text(calibrated().to_yaml(), encoding="utf-8")
+    profile.write_text(calibrated("jax-cpu").to_yaml(), encoding="utf-8")
     said: list[str] = []
     data = campaign.model_dump(mode="json")
     data["objectives"][1]["device"] = str(profile)
@@ -205,6 +205,18 @@ def test_types_without_curves_are_told_before_the_run(campaign, tmp_path) -> Non
         "priced by the roofline"
         for w, c in types
     ]
+
+
+def test_a_reference_that_a_runtime_does_not_run_is_named_not_its_types(campaign, tmp_path) -> None:
+    profile = tmp_path / "calibrated.yaml"
+    profile.write_text(calibrated("llama.cpp-cpu").to_yaml(), encoding="utf-8")
+    data = campaign.model_dump(mode="json")
+    data["objectives"][1]["device"] = str(profile)
+    data["references"] = ["mamba2-hybrid", "lfm2"]
+    with pytest.raises(
+        InvalidInput, match=r"^reference mamba2-hybrid: .* \(mamba2\) is not run by llama.cpp"
+    ):
+        run(campaigns.load(tmp_path, data), tmp_path / "run", ONE)
 
 
 def test_models_are_validated_in_one_type() -> None:
