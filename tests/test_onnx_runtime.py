@@ -82,8 +82,8 @@ def test_a_missing_package_says_how_to_install_it(package: str) -> None:
     code = f"""if True:
         import sys
         sys.modules["{package}"] = None
-        from archsearch.onnx_runtime.binding import versions
-        versions()
+        from archsearch.onnx_runtime.binding import require_package
+        require_package("{package}")
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert f"InvalidInput: the runtime onnxruntime needs the package {package} " in done.stderr
