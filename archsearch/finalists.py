@@ -142,17 +142,17 @@ def _elsewhere(name: str, device: Device) -> str | None:
     if found is None:
         return f"{name} is not this machine"
     try:
-        cpu = f"{runtime_of(device).provenance}cpu"
+        runtime = runtime_of(device)
     except InvalidInput as error:
         return str(error)
-    if found.runtime != cpu:
+    if found.runtime != (cpu := f"{runtime.provenance}cpu"):
         if name == THIS_MACHINE:
             return None  # an accelerator, which only jax could name
         return f"{name} was measured with {found.runtime}, not {cpu}"
-    if (found.processor, found.threads) != (machine.processor, machine.cores):
+    if (found.processor, found.threads) != (machine.processor, threads := runtime.threads()):
         return (
             f"{name} was measured on {found.processor} with {found.threads} threads, and this machine is "
-            f"{machine.processor} with {machine.cores}"
+            f"{machine.processor} with {threads}"
         )
     return None
 

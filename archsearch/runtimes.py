@@ -1,6 +1,6 @@
 """The runtimes that are measured with: which programs measure, what they run, what a calibration measures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
@@ -12,7 +12,7 @@ from archsearch.onnx_runtime import binding as onnx_binding
 from archsearch.onnx_runtime import model as onnx_model
 from archsearch.onnx_runtime.stacks import LAYOUTS as ONNX_LAYOUTS
 from genomes import InvalidInput
-from hardware_profiles import DTYPES, Device, Workload
+from hardware_profiles import DTYPES, Device, Workload, this_machine
 
 _ONE_THREAD_OF_NUMPY = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """See `archsearch.yardstick`."""
@@ -48,6 +48,8 @@ class Runtime:
     """Sequences that it is measured with side by side; None: any number."""
     install: str = ""
     """The command that installs them."""
+    threads: Callable[[], int] = lambda: this_machine().cores
+    """That it is measured with on this machine."""
 
     def require(self) -> None:
         """Raise `InvalidInput` saying how to install what is missing."""
@@ -151,6 +153,7 @@ ONNXRUNTIME = Runtime(
     packages=onnx_binding.PACKAGES,
     most_batch=1,
     install=onnx_binding.INSTALL,
+    threads=onnx_binding.threads,
 )
 RUNTIMES = {runtime.name: runtime for runtime in (JAX, LLAMA_CPP, ONNXRUNTIME)}
 

@@ -46,8 +46,7 @@ def validate(
     - `prefill_latency_s`, `decode_latency_s`, `peak_memory_bytes`: `hardware_profiles.validation.Errors`
 
     Raises `InvalidInput` where there is no model, they differ in what they are stored in or the workload is
-    not legal, `RuntimeError` where a model
-    does not fit in memory or a process fails.
+    not legal, `RuntimeError` where a model does not fit in memory or a process fails.
     """
     if not architectures:
         raise InvalidInput("no models to validate on; expected at least one .arch.json")

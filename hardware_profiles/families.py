@@ -70,7 +70,7 @@ class Measured(Value):
 
     case: Case
     prefill_s: float = Field(gt=0)
-    decode_s: float = Field(gt=0, description="with caches full of something else")
+    decode_s: float = Field(gt=0, description="when weights and state come from memory")
     cached_s: float | None = Field(
         default=None, gt=0, description="when the last-level cache holds the stack; null: it is too large"
     )

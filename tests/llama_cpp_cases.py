@@ -1,14 +1,13 @@
 """Small architectures of every class of llama.cpp, and a profile as its rows would give it."""
 
-from dataclasses import replace
 from math import prod
 
-from archsearch import runtime_profile
-from archsearch.calibration_grid import Grid, cases
+import made_up
+
+from archsearch.calibration_grid import Grid
 from archsearch.runtimes import LLAMA_CPP
 from genomes import Architecture, read_architecture
 from hardware_profiles import Device
-from hardware_profiles.families import Measured
 
 ATTENTION = {"op": "attention", "heads": 4, "kv_heads": 2, "head_dim": 32}
 QK_NORM = ATTENTION | {"qk_norm": True}
@@ -47,16 +46,4 @@ def elements(shapes: list[tuple[int, ...]]) -> int:
 
 def device() -> Device:
     """Of made-up times."""
-    rows = [
-        Measured(
-            case=case,
-            prefill_s=1e-3,
-            decode_s=1e-4,
-            prefill_spread=0.0,
-            decode_spread=0.0,
-            working_bytes=1e6,
-            drift={"prefill": 1.0, "decode": 1.0},
-        )
-        for case in cases(replace(TINY, widths=(256,)), LLAMA_CPP.layouts, LLAMA_CPP)
-    ]
-    return runtime_profile.device("made-up", rows, ORIGIN, None)
+    return made_up.profile(LLAMA_CPP, TINY, ORIGIN)

@@ -1,16 +1,14 @@
 """Small architectures of every operator that onnxruntime runs, and a profile as its rows would give it."""
 
-from dataclasses import replace
 from typing import Any
 
+import made_up
 import numpy as np
 
-from archsearch import runtime_profile
-from archsearch.calibration_grid import Grid, cases
+from archsearch.calibration_grid import Grid
 from archsearch.runtimes import ONNXRUNTIME
 from genomes import Architecture, read_architecture
 from hardware_profiles import Device
-from hardware_profiles.families import Measured
 
 ATTENTION: dict[str, Any] = {"op": "attention", "heads": 4, "kv_heads": 2, "head_dim": 16}
 SWIGLU: dict[str, Any] = {"op": "swiglu", "hidden": 160}
@@ -90,16 +88,4 @@ def logits(architecture: Architecture, params: Any, tokens: np.ndarray) -> np.nd
 
 def device() -> Device:
     """Of made-up times."""
-    rows = [
-        Measured(
-            case=case,
-            prefill_s=1e-3,
-            decode_s=1e-4,
-            prefill_spread=0.0,
-            decode_spread=0.0,
-            working_bytes=1e6,
-            drift={"prefill": 1.0, "decode": 1.0},
-        )
-        for case in cases(replace(TINY, widths=(256,)), ONNXRUNTIME.layouts, ONNXRUNTIME)
-    ]
-    return runtime_profile.device("made-up", rows, ORIGIN, None)
+    return made_up.profile(ONNXRUNTIME, TINY, ORIGIN)

@@ -3,21 +3,24 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import made_up
 import numpy as np
 import onnx_runtime_cases as made
 import pytest
 
 from archsearch.calibrating import calibrate
 from archsearch.campaign import load_campaign
+from archsearch.finalists import places
 from archsearch.measuring import FIGURES, measure
 from archsearch.objectives import Pricing
 from archsearch.onnx_runtime.binding import Session
 from archsearch.onnx_runtime.model import check_runs, write_onnx
 from archsearch.onnx_runtime.stacks import LAYOUTS, stack
 from archsearch.onnx_runtime.weights import BITS, quantise
-from archsearch.runtimes import ONNXRUNTIME, read_types, runtime_of
+from archsearch.runtimes import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, Runtime, read_types, runtime_of
 from archsearch.validating import validate
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Workload, predict
@@ -105,6 +108,22 @@ def test_rows_of_two_runtimes_are_never_mixed(tmp_path: Path, measured_by: str, 
     (tmp_path / "here.rows.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(InvalidInput, match=rf"rows of {measured_by} 1 .*, asked for {asked}; .* never mixed"):
         calibrate("here", tmp_path / "here.yaml", made.TINY, ["swiglu"], types=["float32"], runtime=asked)
+
+
+@pytest.mark.parametrize("runtime", [LLAMA_CPP, ONNXRUNTIME], ids=lambda runtime: runtime.name)
+def test_finalists_know_a_profile_of_here_by_the_threads_of_its_runtime(runtime: Runtime) -> None:
+    """Onnxruntime counts cores where the others count hyper-threads."""
+    types = "{metric: decode_latency_s, device: made-up, context: 16, weights: int8, cache: float16}"
+    quickstart = Path(__file__).parents[1] / "examples" / "quickstart.yaml"
+    campaign = load_campaign(quickstart, [f"objectives=[{{metric: quality}}, {types}]"])
+    for threads, way in ((3, "here"), (5, None)):
+        measured_by = replace(runtime, threads=lambda: 3)
+        origin = made.ORIGIN | {"runtime": f"{runtime.provenance}cpu", "threads": threads}
+        device = made_up.profile(runtime, made.TINY, origin)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(RUNTIMES, runtime.name, measured_by)
+            (place,) = places(Pricing.of(campaign, {"made-up": device}))
+        assert place.way == way
 
 
 # Weights
