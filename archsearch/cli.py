@@ -174,9 +174,9 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Price an architecture on a device: latency, memory, energy, parameters, state."""
-    from archsearch.devices import resolve_device
     from hardware_profiles import Workload
     from hardware_profiles import predict as price
+    from hardware_profiles.measuring.this_machine import resolve_device
 
     workload = Workload(context, batch, dtype, weights=weights, cache=cache)
     found = price(show.find_architecture(architecture), resolve_device(device, progress=_say), workload)
@@ -201,10 +201,10 @@ def measure(
     json_: Json = False,
 ) -> None:
     """Measure the real latency and memory of an architecture, on this machine or by a device's command."""
-    from archsearch.devices import THIS_MACHINE, resolve_device
-    from archsearch.measuring import measure as measure_architecture
-    from archsearch.remote import measure_on
     from hardware_profiles import Workload
+    from hardware_profiles.measuring.measure import measure as measure_architecture
+    from hardware_profiles.measuring.remote import measure_on
+    from hardware_profiles.measuring.this_machine import THIS_MACHINE, resolve_device
 
     model = show.find_architecture(architecture)
     if device is None or device == THIS_MACHINE:
@@ -240,8 +240,8 @@ def calibrate(
     runtime: RuntimeOption = "jax",
 ) -> None:
     """Measure this machine block by block and write a calibrated profile; an interrupted one goes on."""
-    from archsearch.calibrating import ROWS
-    from archsearch.calibrating import calibrate as calibrate_machine
+    from hardware_profiles.measuring.calibrate import ROWS
+    from hardware_profiles.measuring.calibrate import calibrate as calibrate_machine
 
     with show_profiles.keeping(out.with_suffix(ROWS), error_console) as progress:
         profile = calibrate_machine(name, out, grid, types=types, progress=progress, runtime=runtime)
@@ -263,8 +263,8 @@ def validate(
     json_: Json = False,
 ) -> None:
     """Judge a profile of this machine: predictions against whole models measured here, with its runtime."""
-    from archsearch import validating
-    from archsearch.devices import resolve_device, write_whole
+    from hardware_profiles.measuring import validate as validating
+    from hardware_profiles.measuring.this_machine import resolve_device, write_whole
 
     profile = resolve_device(device, progress=_say)
     if store and not Path(device).is_file():

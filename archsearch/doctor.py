@@ -12,9 +12,9 @@ from typing import Literal
 
 from rich.console import Console
 
-from archsearch.devices import default_cache_dir
 from archsearch.directory import PACKAGES, environment
 from archsearch.executors import Job, WorkerSettings, make_executor
+from hardware_profiles.measuring.this_machine import default_cache_dir
 
 FREE_BYTES = 2 * 2**30
 

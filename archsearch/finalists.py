@@ -1,9 +1,10 @@
 """Finalists: the best candidates of a finished search, measured for real on the devices that priced them.
 
 What is measured is the target architecture: on this machine, by the runtime that the device was measured
-with, where the device is this machine (`archsearch.measuring`); by the device's own command where its file
-names one (`archsearch.remote`). Each candidate on each device and workload is one event of the journal, a
-failure with its cause included, so that a resumed run measures only what has none.
+with, where the device is this machine (`hardware_profiles.measuring.measure`); by the device's own command
+where its file names one (`hardware_profiles.measuring.remote`). Each candidate on each device and workload is
+one event of the journal, a failure with its cause included, so that a resumed run measures only what has
+none.
 """
 
 import math
@@ -13,18 +14,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from archsearch.campaign import Campaign
-from archsearch.devices import THIS_MACHINE
 from archsearch.directory import LoadedRun
 from archsearch.journal import Journal
 from archsearch.ledger import CandidateRecord, Finalists, Ledger
-from archsearch.measuring import FIGURES, measure
 from archsearch.objectives import Pricing, workload
-from archsearch.remote import PERCENTILES, check_command, measure_on
-from archsearch.runtimes import JAX, runtime_of
 from archsearch.sections import ON_A_DEVICE
 from archsearch.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
 from hardware_profiles import Device, Workload, this_machine
+from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.remote import PERCENTILES, check_command, measure_on
+from hardware_profiles.measuring.this_machine import THIS_MACHINE
+from hardware_profiles.runtimes.table import JAX, runtime_of
 from proxies.trial_files import publish
 
 Way = Literal["here", "command"]

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from archsearch.fresh_process import environment
 from genomes import Architecture, Difference, InvalidInput, Operator, Scale, load_architecture, parse_layout
 from genomes.operators import BUILT_IN, operator_class, operator_table
+from hardware_profiles.measuring.process import environment
 
 PROPERTIES = ("weights", "causal", "reference", "lengths", "stepwise", "state", "flops", "finite", "long")
 """Those of `proxies.conformance`, in its order."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archsearch.campaign import Campaign
-from archsearch.devices import default_cache_dir, resolve_device
 from archsearch.directory import LoadedRun, RunDirectory, load_run
 from archsearch.evaluation import Evaluator
 from archsearch.executors import WorkerSettings, make_executor
@@ -23,6 +22,7 @@ from archsearch.results import Results
 from archsearch.summary import reference_point
 from genomes import InvalidInput
 from hardware_profiles import Device
+from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
 
 ExecutorName = Literal["ray", "local"]
 Watch = Callable[["Session"], None]

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from archsearch.devices import THIS_MACHINE, resolve_device
 from archsearch.progress import duration
 from archsearch.results import Results
 from genomes import (
@@ -24,6 +23,7 @@ from genomes import (
     reference,
 )
 from hardware_profiles import Prediction, device, device_names
+from hardware_profiles.measuring.this_machine import THIS_MACHINE, resolve_device
 
 Say = Callable[[str], None]
 

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from archsearch.measuring import FIGURES
 from genomes import InvalidInput
 from hardware_profiles import Device
 from hardware_profiles.families import QUANTITIES, Family
+from hardware_profiles.measuring.measure import FIGURES
 
 
 @contextmanager

@@ -21,10 +21,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from archsearch.runtimes import LLAMA_CPP
 from genomes import Architecture, Scale, parse_layout
 from hardware_profiles import Workload, this_machine
 from hardware_profiles.calibrated import held
+from hardware_profiles.runtimes.table import LLAMA_CPP
 from hardware_profiles.work import weight_and_state_bytes
 
 ROUNDS, TOKENS = 3, 15
@@ -42,9 +42,9 @@ def steps(runtime: str, architecture: Architecture, workload: Workload) -> tuple
         runner.load()
         runner.prefill()
         return runner.decode, lambda: None, Yardstick().flush, lambda: None
-    from archsearch.llama_cpp.measuring import load
-    from archsearch.sessions import run_once
-    from archsearch.yardstick import Yardstick as NumpyYardstick
+    from hardware_profiles.runtimes.llama_cpp.runtime import load
+    from hardware_profiles.timing.session import run_once
+    from hardware_profiles.timing.yardstick import Yardstick as NumpyYardstick
 
     session, _ = load(architecture, workload)
     run_once(session)

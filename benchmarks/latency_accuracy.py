@@ -19,11 +19,11 @@ import numpy as np
 from rich.console import Console
 
 from archsearch import show_profiles
-from archsearch.onnx_runtime.model import check_runs
-from archsearch.runtimes import LLAMA_CPP, ONNXRUNTIME, runtime_of
-from archsearch.validating import validate
 from genomes import Architecture, InvalidInput, Runtime, Scale, accounting, deployable, preset, random_genome
 from hardware_profiles import load_device
+from hardware_profiles.measuring.validate import validate
+from hardware_profiles.runtimes.onnx_runtime.model import check_runs
+from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, runtime_of
 
 SMALLEST, LARGEST = 20_000_000, 400_000_000
 WIDTHS = (256, 512, 768, 1024)

@@ -24,12 +24,12 @@ import numpy as np
 
 from genomes import Architecture, read_architecture
 from genomes.operators import Skip, SwiGLU
-from hardware_profiles import drift
-from hardware_profiles.asked import answer_cases
 from hardware_profiles.calibrated import lies_in_cache
 from hardware_profiles.families import PHASES, Case, Timed
-from hardware_profiles.resident import other_load
-from hardware_profiles.sampling import sample_stack
+from hardware_profiles.timing import drift
+from hardware_profiles.timing.memory import other_load
+from hardware_profiles.timing.sampling import sample_stack
+from hardware_profiles.timing.worker import answer_cases
 from hardware_profiles.work import weight_and_state_bytes
 from proxies.measuring import Runner, threads
 from proxies.yardstick import Yardstick

@@ -30,11 +30,17 @@ import numpy as np
 import psutil
 
 from genomes import Architecture, InvalidInput, read_architecture
-from hardware_profiles import drift
-from hardware_profiles.asked import Request, answer
 from hardware_profiles.energy import mean_power, nvml_counter
-from hardware_profiles.resident import other_load, peak_bytes, require_bytes, reset_peak, resident_bytes, trim
-from hardware_profiles.sampling import (
+from hardware_profiles.timing import drift
+from hardware_profiles.timing.memory import (
+    other_load,
+    peak_bytes,
+    require_bytes,
+    reset_peak,
+    resident_bytes,
+    trim,
+)
+from hardware_profiles.timing.sampling import (
     FEWEST_PREFILLS,
     FEWEST_STEPS,
     SETTLED,
@@ -42,6 +48,7 @@ from hardware_profiles.sampling import (
     sample,
     variation,
 )
+from hardware_profiles.timing.worker import Request, answer
 from proxies import quantised
 from proxies.axes import Array
 from proxies.model import Model

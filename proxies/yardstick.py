@@ -1,12 +1,12 @@
-"""The yardstick of `hardware_profiles.drift` in jax: tells how fast the machine is just now."""
+"""The yardstick of `hardware_profiles.timing.drift` in jax: tells how fast the machine is just now."""
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
-from hardware_profiles import drift
 from hardware_profiles.families import Phase
+from hardware_profiles.timing import drift
 from proxies.axes import Array
 
 

@@ -4,10 +4,10 @@ from math import prod
 
 import made_up
 
-from archsearch.calibration_grid import Grid
-from archsearch.runtimes import LLAMA_CPP
 from genomes import Architecture, read_architecture
 from hardware_profiles import Device
+from hardware_profiles.measuring.grid import Grid
+from hardware_profiles.runtimes.table import LLAMA_CPP
 
 ATTENTION = {"op": "attention", "heads": 4, "kv_heads": 2, "head_dim": 32}
 QK_NORM = ATTENTION | {"qk_norm": True}

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from archsearch import runtime_profile
-from archsearch.calibration_grid import Grid, cases
-from archsearch.runtimes import Runtime
 from hardware_profiles import Device
 from hardware_profiles.families import Measured
+from hardware_profiles.measuring import profile as runtime_profile
+from hardware_profiles.measuring.grid import Grid, cases
+from hardware_profiles.runtimes.table import Runtime
 
 
 def profile(runtime: Runtime, grid: Grid, origin: dict[str, Any]) -> Device:

@@ -5,10 +5,10 @@ from typing import Any
 import made_up
 import numpy as np
 
-from archsearch.calibration_grid import Grid
-from archsearch.runtimes import ONNXRUNTIME
 from genomes import Architecture, read_architecture
 from hardware_profiles import Device
+from hardware_profiles.measuring.grid import Grid
+from hardware_profiles.runtimes.table import ONNXRUNTIME
 
 ATTENTION: dict[str, Any] = {"op": "attention", "heads": 4, "kv_heads": 2, "head_dim": 16}
 SWIGLU: dict[str, Any] = {"op": "swiglu", "hidden": 160}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from archsearch.llama_cpp.classes import gguf_class
-from archsearch.onnx_runtime.model import check_runs
 from genomes import Runtime, accounting
+from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
+from hardware_profiles.runtimes.onnx_runtime.model import check_runs
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "proxy_throughput.py"
 

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsearch.campaign import load_campaign
-from archsearch.devices import resolve_device
 from archsearch.dominance import nondominated
 from archsearch.ledger import Ledger
 from archsearch.objectives import Pricing, objective
@@ -25,6 +24,7 @@ from archsearch.search import Fitness, Individual, children, survivors, tourname
 from archsearch.sections import SearchSection
 from archsearch.summary import QUALITY_FLOOR, hypervolume, reference_point
 from genomes import InvalidInput, parse_genome, preset, random_genome, reference
+from hardware_profiles.measuring.this_machine import resolve_device
 
 
 @pytest.fixture(scope="module")

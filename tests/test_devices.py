@@ -8,10 +8,10 @@ import sys
 import pytest
 
 import genomes
-from archsearch import devices
-from archsearch.devices import default_cache_dir, measure_device, resolve_device
 from genomes import InvalidInput
 from hardware_profiles import device, predict
+from hardware_profiles.measuring import this_machine as devices
+from hardware_profiles.measuring.this_machine import default_cache_dir, measure_device, resolve_device
 
 PRODUCT = {"flops": 2e9, "bytes": 1e7, "median_s": 0.01, "p10_s": 0.009, "p90_s": 0.012, "repeats": 5}
 STREAM = {"flops": 5e7, "bytes": 1e8, "median_s": 0.01, "p10_s": 0.009, "p90_s": 0.012, "repeats": 5}
@@ -148,6 +148,8 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
 
 
 def test_the_driver_stays_free_of_jax():
-    code = "import sys, json, archsearch.devices; print(json.dumps('jax' in sys.modules))"
+    code = (
+        "import sys, json, hardware_profiles.measuring.this_machine; print(json.dumps('jax' in sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) is False

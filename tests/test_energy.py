@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from archsearch import measuring
-from archsearch.runtimes import JAX, LLAMA_CPP
 from hardware_profiles import Power, energy
 from hardware_profiles.energy import MEASURED, Reading, joules, mean_power, mean_power_w, power_figure
+from hardware_profiles.measuring import measure as measuring
+from hardware_profiles.runtimes.table import JAX, LLAMA_CPP
 
 RECORDED = [(0.0, 812_000_150), (0.5, 812_051_650), (1.5, 812_331_900), (3.5, 812_932_400)]
 """Seconds and millijoules: idle at 103 W, then a prompt, then tokens."""

@@ -19,19 +19,16 @@ import pytest
 import report_cases
 from test_report import Page
 
-from archsearch import runtimes
 from archsearch.campaign import Campaign, load_campaign
 from archsearch.directory import RunDirectory, load_run
 from archsearch.finalists import places
 from archsearch.journal import Event, read_journal
 from archsearch.ledger import Finalists, Ledger
-from archsearch.llama_cpp.classes import gguf_class
 from archsearch.objectives import Pricing
 from archsearch.progress import seconds_left
 from archsearch.report import measured, write_report
 from archsearch.results import Summary
 from archsearch.run import Workers, resume, run
-from archsearch.runtimes import LLAMA_CPP
 from archsearch.status import status
 from archsearch.summary import ranked
 from genomes import InvalidInput, load_architecture
@@ -44,6 +41,9 @@ from hardware_profiles import (
     read_device,
     this_machine,
 )
+from hardware_profiles.runtimes import table as runtimes
+from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
+from hardware_profiles.runtimes.table import LLAMA_CPP
 
 GOLDEN = Path(__file__).parent / "golden"
 PATIENCE_S = 150.0

@@ -9,19 +9,19 @@ import llama_cpp_cases as made
 import numpy as np
 import pytest
 
-from archsearch.calibrating import calibrate
 from archsearch.campaign import load_campaign
-from archsearch.llama_cpp.binding import ROOM, Session
-from archsearch.llama_cpp.classes import gguf_class
-from archsearch.llama_cpp.gguf import write_gguf
-from archsearch.llama_cpp.stacks import LAYOUTS, stack
-from archsearch.llama_cpp.tensors import tensors
-from archsearch.measuring import FIGURES, measure
 from archsearch.objectives import Pricing
-from archsearch.runtimes import JAX, LLAMA_CPP, Runtime, find_runtime, read_types, runtime_of
-from archsearch.validating import validate
 from genomes import InvalidInput, Scale, accounting, parse_layout
 from hardware_profiles import Workload, device, predict
+from hardware_profiles.measuring.calibrate import calibrate
+from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.validate import validate
+from hardware_profiles.runtimes.llama_cpp.binding import ROOM, Session
+from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
+from hardware_profiles.runtimes.llama_cpp.gguf import write_gguf
+from hardware_profiles.runtimes.llama_cpp.stacks import LAYOUTS, stack
+from hardware_profiles.runtimes.llama_cpp.tensors import tensors
+from hardware_profiles.runtimes.table import JAX, LLAMA_CPP, Runtime, find_runtime, read_types, runtime_of
 
 # Classes
 
@@ -125,7 +125,7 @@ def test_a_missing_binding_says_how_to_install_it() -> None:
     code = """if True:
         import sys
         sys.modules["cyllama"] = None
-        from archsearch.llama_cpp.binding import versions
+        from hardware_profiles.runtimes.llama_cpp.binding import versions
         versions()
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -11,12 +11,13 @@ import numpy as np
 import psutil
 import pytest
 
-from archsearch import measuring as driver
-from archsearch.measuring import measure
-from archsearch.runtimes import JAX
 from genomes import Architecture, InvalidInput, accounting, model, read_architecture
-from hardware_profiles import Workload, sampling
-from hardware_profiles.sampling import sample, variation
+from hardware_profiles import Workload
+from hardware_profiles.measuring import measure as driver
+from hardware_profiles.measuring.measure import measure
+from hardware_profiles.runtimes.table import JAX
+from hardware_profiles.timing import sampling
+from hardware_profiles.timing.sampling import sample, variation
 from proxies import measuring
 from proxies.measuring import Runner, cheap_weights
 from proxies.model import Model
@@ -158,7 +159,8 @@ def test_a_process_that_dies_is_reported() -> None:
 
 
 def test_the_driver_stays_free_of_jax() -> None:
-    code = "import sys, archsearch.measuring; print([m for m in ('jax', 'flax') if m in sys.modules])"
+    heavy = "[m for m in ('jax', 'flax') if m in sys.modules]"
+    code = f"import sys, hardware_profiles.measuring.measure; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

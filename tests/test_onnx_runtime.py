@@ -11,19 +11,19 @@ import numpy as np
 import onnx_runtime_cases as made
 import pytest
 
-from archsearch.calibrating import calibrate
 from archsearch.campaign import load_campaign
 from archsearch.finalists import places
-from archsearch.measuring import FIGURES, measure
 from archsearch.objectives import Pricing
-from archsearch.onnx_runtime.binding import Session
-from archsearch.onnx_runtime.model import check_runs, write_onnx
-from archsearch.onnx_runtime.stacks import LAYOUTS, stack
-from archsearch.onnx_runtime.weights import BITS, quantise
-from archsearch.runtimes import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, Runtime, read_types, runtime_of
-from archsearch.validating import validate
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Workload, predict
+from hardware_profiles.measuring.calibrate import calibrate
+from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.validate import validate
+from hardware_profiles.runtimes.onnx_runtime.binding import Session
+from hardware_profiles.runtimes.onnx_runtime.integers import BITS, quantise
+from hardware_profiles.runtimes.onnx_runtime.model import check_runs, write_onnx
+from hardware_profiles.runtimes.onnx_runtime.stacks import LAYOUTS, stack
+from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, Runtime, read_types, runtime_of
 
 TOKENS, ROOM = 45, 50
 PIECES = {"whole": [45], "in chunks": [16, 16, 13], "step by step": [1] * 45, "mixed": [20, 1, 1, 7, 16]}
@@ -85,7 +85,7 @@ def test_a_missing_package_says_how_to_install_it(package: str) -> None:
     code = f"""if True:
         import sys
         sys.modules["{package}"] = None
-        from archsearch.onnx_runtime.binding import require_package
+        from hardware_profiles.runtimes.onnx_runtime.binding import require_package
         require_package("{package}")
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

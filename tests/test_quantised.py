@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archsearch.measuring import measure_once
 from genomes import InvalidInput, Scale, accounting, parse_layout
 from hardware_profiles import Workload
+from hardware_profiles.measuring.measure import measure_once
 from hardware_profiles.work import weight_bytes
 from hardware_profiles.workload import stored_bytes
 from proxies.measuring import Runner

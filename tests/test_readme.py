@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from archsearch.calibration_grid import GRIDS, cases
-from archsearch.runtimes import JAX
 from hardware_profiles import load_device, this_machine
 from hardware_profiles.families import PHASES, terms_of
+from hardware_profiles.measuring.grid import GRIDS, cases
+from hardware_profiles.runtimes.table import JAX
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

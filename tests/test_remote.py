@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from archsearch import cli
-from archsearch.remote import measure_on
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, device, read_device
+from hardware_profiles.measuring.remote import measure_on
 
 MODEL = parse_layout("attention swiglu(4)").at(Scale(width=2048, head_dim=64, vocab_size=4096))
 FIGURE = {"p10": 0.9, "median": 1.0, "p90": 1.2}

@@ -13,7 +13,6 @@ import campaigns
 import numpy as np
 import pytest
 
-from archsearch.calibration_grid import Grid, cases
 from archsearch.campaign import Campaign, load_campaign
 from archsearch.directory import load_run
 from archsearch.evaluation import Evaluator
@@ -21,11 +20,8 @@ from archsearch.export import export
 from archsearch.finalists import places
 from archsearch.journal import Journal, read_journal
 from archsearch.ledger import Ledger
-from archsearch.measuring import measure
 from archsearch.objectives import Pricing
-from archsearch.remote import measure_on
 from archsearch.run import Workers, resume, run
-from archsearch.validating import validate
 from genomes import (
     Architecture,
     InvalidInput,
@@ -45,6 +41,10 @@ from genomes import (
 from genomes.variation import duplicate
 from hardware_profiles import Device, Workload, device, predict, read_device
 from hardware_profiles.families import Measured, fit_families
+from hardware_profiles.measuring.grid import Grid, cases
+from hardware_profiles.measuring.measure import measure
+from hardware_profiles.measuring.remote import measure_on
+from hardware_profiles.measuring.validate import validate
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"

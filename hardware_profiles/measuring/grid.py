@@ -1,0 +1,108 @@
+"""What a calibration measures: stacks of equal blocks over widths, contexts, batches and types."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from genomes import Scale, parse_layout
+from hardware_profiles.families import HEAD, Case
+from hardware_profiles.runtimes.table import JAX, Runtime, read_types
+
+HEAD_DIM = 64
+SMALL_VOCABULARY = 256
+"""Of the stacks, so that blocks are what takes the time."""
+VOCABULARIES = (4096, 32768)
+"""At which embedding and logits are measured."""
+STACK_PARAMETERS = 4_000_000
+"""Blocks of a stack together, at least, as far as `MOST_COPIES` allows."""
+FEWEST_COPIES, MOST_COPIES = 2, 4
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is measured: every width with every context, and at the middle width what lies farther out.
+
+    Curves are linear in a block's work, with one factor a width: longer contexts and larger batches need not
+    be measured at every width.
+    """
+
+    widths: tuple[int, ...]
+    contexts: tuple[int, ...]
+    """For operators whose state is of one size."""
+    growing: tuple[int, ...]
+    """For those whose state grows with the context."""
+    long: tuple[int, ...] = ()
+    """Further ones for those, at the middle width."""
+    batches: tuple[int, ...] = (1,)
+    """Those above 1 at the shortest context and the middle width."""
+    types: tuple[str, ...] | None = ("float32",)
+    """Of the arithmetic, and after slashes those that weights and states are stored in where they are others;
+    None for the runtime's own."""
+
+    @property
+    def middle(self) -> int:
+        """The width in the middle."""
+        return sorted(self.widths)[len(self.widths) // 2]
+
+    def workloads(self, width: int, grows: bool, most_batch: int | None) -> Iterator[tuple[int, int]]:
+        """Contexts and batches of an operator at a width."""
+        contexts = self.growing if grows else self.contexts
+        yield from ((context, 1) for context in contexts)
+        if width == self.middle:
+            yield from ((context, 1) for context in (self.long if grows else ()))
+            yield from ((contexts[0], batch) for batch in self.batches if 1 < batch <= (most_batch or batch))
+
+
+GRIDS = {
+    "quick": Grid(widths=(256, 512, 1024), contexts=(256, 1024), growing=(256, 1024, 2048)),
+    "full": Grid(
+        widths=(256, 512, 1024, 2048, 4096),
+        contexts=(256, 1024),
+        growing=(256, 1024, 4096),
+        long=(16384, 32768),
+        batches=(1, 4, 16),
+        types=None,
+    ),
+}
+
+
+def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterator[Case]:
+    """Every stack of a grid; the empty ones first, then operator after operator.
+
+    Raises `InvalidInput` for types that the runtime does not run.
+    """
+    types = [read_types(text, runtime) for text in grid.types or runtime.most_types]
+    batches = [batch for batch in grid.batches if batch <= (runtime.most_batch or batch)]
+    for (dtype, weights, cache), width, context, vocabulary, batch in product(
+        types, grid.widths, grid.contexts[-1:], VOCABULARIES, batches
+    ):
+        yield Case(
+            operator=HEAD,
+            block={},
+            width=width,
+            vocab_size=vocabulary,
+            copies=1,
+            context=context,
+            batch=batch,
+            dtype=dtype,
+            weights=weights,
+            cache=cache,
+        )
+    for text, (dtype, weights, cache), width in product(layouts, types, grid.widths):
+        scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=SMALL_VOCABULARY)
+        block = parse_layout(text).blocks[0].at(scale)
+        grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
+        copies = -(-STACK_PARAMETERS // block.parameters(width))
+        for context, batch in grid.workloads(width, grows, runtime.most_batch):
+            yield Case(
+                operator=block.name,
+                block=block.to_dict(),
+                width=width,
+                vocab_size=SMALL_VOCABULARY,
+                copies=max(FEWEST_COPIES, min(MOST_COPIES, copies)),
+                context=context,
+                batch=batch,
+                dtype=dtype,
+                weights=weights,
+                cache=cache,
+            )

@@ -1,0 +1,146 @@
+"""Devices for the driver: the shipped catalogue, a user's own file, and the machine it runs on.
+
+`this-machine` is measured once for each machine and jaxlib, in a fresh process (this module stays free of
+jax), and kept as a device file in the user's cache.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from genomes import InvalidInput
+from hardware_profiles import Device, device, fit_device, load_device, this_machine
+from hardware_profiles.measuring import process as fresh_process
+
+THIS_MACHINE = "this-machine"
+CACHE_ENVIRONMENT = "ARCHSEARCH_CACHE_DIR"
+MEASURING_TIMEOUT_S = 300
+"""Thirty times what the probes take on two idle cores."""
+
+_PROBES = "proxies.probes"
+_CACHE_FORMAT = 1
+"""Raised whenever the probes or the fit change, so that older measurements are not used."""
+
+Progress = Callable[[str], None]
+
+_log = logging.getLogger(__name__)
+
+
+def resolve_device(
+    name_or_path: str | Path, cache_dir: Path | str | None = None, progress: Progress | None = None
+) -> Device:
+    """A device by catalogue name, by the path of its file, or `this-machine`.
+
+    Measuring takes some ten seconds the first time; what happens is told to `progress`, one line at a time.
+    `cache_dir` is by default `default_cache_dir()`. A damaged cache is measured again; one that cannot be
+    written is reported and does no harm.
+
+    Raises `InvalidInput` listing the known names or naming what is wrong in a file, `RuntimeError` where
+    measuring fails.
+    """
+    if str(name_or_path) == THIS_MACHINE:
+        return _cached_machine(Path(cache_dir) if cache_dir else default_cache_dir(), progress)
+    return device(name_or_path, also_known=(THIS_MACHINE,))
+
+
+def measure_device(name: str = THIS_MACHINE, progress: Progress | None = None) -> Device:
+    """Measure this machine in a fresh process and fit a profile to it.
+
+    Raises `RuntimeError` with the end of the process's errors where measuring fails.
+    """
+    _tell(progress, "measuring this machine, some ten seconds")
+    found = _run_probes()
+    machine = this_machine()
+    kind = found["machine"]["kind"]
+    provenance = dict(found["provenance"])
+    if kind == "cpu":
+        provenance["processor"] = machine.processor
+    return fit_device(
+        name,
+        found["rows"],
+        provenance,
+        kind=kind,
+        description=f"{provenance['processor']}, {provenance['threads']} threads, measured with jax",
+        memory_bytes=machine.memory_bytes if kind == "cpu" else found["machine"]["memory_bytes"],
+        cache_bytes=machine.cache_bytes if kind == "cpu" else None,
+    )
+
+
+def default_cache_dir() -> Path:
+    """`ARCHSEARCH_CACHE_DIR`, else `archsearch` in `XDG_CACHE_HOME`, else in `~/.cache`."""
+    if own := os.environ.get(CACHE_ENVIRONMENT):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "archsearch"
+
+
+def _cached_machine(cache_dir: Path, progress: Progress | None) -> Device:
+    path = cache_dir / f"{THIS_MACHINE}-{_machine_key()}.yaml"
+    if path.exists():
+        try:
+            return load_device(path)
+        except InvalidInput as error:
+            _tell(progress, f"the cached measurement is damaged and will be replaced: {error}", warn=True)
+    measured = measure_device(progress=progress)
+    try:
+        write_whole(path, measured.to_yaml())
+    except OSError as error:
+        _tell(progress, f"cannot keep the measurement, next time it is made again: {error}", warn=True)
+    return measured
+
+
+def _machine_key() -> str:
+    """16 hex digits of what a measurement depends on."""
+    machine = this_machine()
+    facts = {
+        "format": _CACHE_FORMAT,
+        "processor": machine.processor,
+        "cores": machine.cores,
+        "memory_gib": round(machine.memory_bytes / 2**30),
+        "jaxlib": version("jaxlib"),
+        "platforms": os.environ.get("JAX_PLATFORMS", ""),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _run_probes() -> dict[str, Any]:
+    try:
+        done = fresh_process.answer(_PROBES, "", MEASURING_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"measuring this machine took longer than {MEASURING_TIMEOUT_S} s") from None
+    if done.returncode:
+        end = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise RuntimeError(f"measuring this machine failed with exit code {done.returncode}:\n{end}")
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+    except json.JSONDecodeError as error:
+        raise RuntimeError(f"measuring this machine gave no JSON: {error}") from None
+    return found
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write whole or not at all: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _tell(progress: Progress | None, message: str, warn: bool = False) -> None:
+    _log.log(logging.WARNING if warn else logging.INFO, message)
+    if progress is not None:
+        progress(message)

@@ -1,0 +1,1 @@
+"""The runtimes that models are measured with: jax, llama.cpp, onnxruntime."""

@@ -1,0 +1,178 @@
+"""Writing an architecture as a GGUF file that llama.cpp loads unchanged.
+
+    write_gguf(architecture, "model.gguf", weights="int4")                      random weights
+    write_gguf(architecture, "model.gguf", weights="float32", params=params)    those of `proxies.model.Model`
+
+All matrices are of one type, the embedding too; norms, other vectors and the kernels of convolutions are
+float32. A matrix whose rows no block of 32 divides is float16, as llama.cpp's own quantiser falls back to.
+There is no tokenizer: tokens are numbers. Tensors are made and written one by one.
+"""
+
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genomes import Architecture, Attention, InvalidInput, Mamba2, ShortConv
+from hardware_profiles.runtimes.llama_cpp.binding import INSTALL
+from hardware_profiles.runtimes.llama_cpp.classes import GgufClass, gguf_class, used
+from hardware_profiles.runtimes.llama_cpp.tensors import Tensor, tensors
+
+FILE_TYPES = {"float32": "F32", "float16": "F16", "int8": "Q8_0", "int4": "Q4_0"}
+"""Our names of what weights are stored in, and GGUF's."""
+BLOCK = 32
+"""Elements that share a scale, along a row."""
+LONGEST = 1 << 20
+"""Context length that files claim: llama.cpp warns beyond it."""
+
+_STEPS = {"int8": 73.9, "int4": 4.64}
+"""Standard deviation of uniform bytes and half bytes, in steps."""
+
+
+def write_gguf(
+    architecture: Architecture,
+    path: Path | str,
+    weights: str = "float32",
+    params: Mapping[str, Any] | None = None,
+) -> int:
+    """Write the file; gives the bytes of its tensors.
+
+    Without `params` weights are pseudo-random: matrices with variance 1 / fan-in, vectors from 0.5 to 1.
+    Raises `InvalidInput` where no class of llama.cpp holds the architecture, the type is unknown or `gguf` is
+    not installed.
+    """
+    if weights not in FILE_TYPES:
+        raise InvalidInput(f"weights = {weights!r}; llama.cpp has {', '.join(FILE_TYPES)}")
+    model_class = gguf_class(architecture)
+    package = _package()
+    writer = package.GGUFWriter(str(path), model_class.name)
+    _write_facts(writer, architecture, model_class)
+    found = list(tensors(architecture, model_class))
+    try:
+        for tensor in found:
+            dtype = _stored(tensor, weights)
+            shape = tensor.lay(np.broadcast_to(np.float32(0), tensor.shape)).shape
+            kind = package.GGMLQuantizationType[FILE_TYPES[dtype]]
+            bytes_ = package.quants.quant_shape_to_byte_shape(shape, kind)
+            plain = dtype in ("float32", "float16")
+            writer.add_tensor_info(
+                tensor.name,
+                shape if plain else bytes_,
+                np.dtype(dtype if plain else "uint8"),
+                prod(bytes_) if not plain else prod(shape) * np.dtype(dtype).itemsize,
+                raw_dtype=kind,
+            )
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        rng, total = np.random.default_rng(0), 0
+        for tensor in found:
+            dtype = _stored(tensor, weights)
+            if params is not None:
+                data = _given(tensor, dtype, params, package)
+            elif dtype in _STEPS:
+                data = _random_blocks(tensor, dtype, rng)
+            else:
+                data = np.ascontiguousarray(tensor.lay(_random(tensor, rng)), dtype)
+            total += data.nbytes
+            writer.write_tensor_data(data)
+    finally:
+        writer.close()
+    return total
+
+
+def _stored(tensor: Tensor, weights: str) -> str:
+    """What a tensor is stored in."""
+    if not tensor.matrix:
+        return "float32"
+    # The inputs of a table are its last axis, those of our matrices the first.
+    inputs = tensor.shape[-1] if tensor.ours in ("embedding", "head") else tensor.shape[0]
+    return "float16" if weights in _STEPS and inputs % BLOCK else weights
+
+
+def _given(tensor: Tensor, dtype: str, params: Mapping[str, Any], package: Any) -> np.ndarray:
+    found: Any = params
+    for name in tensor.ours.split("/"):
+        found = found[name]
+    laid = np.ascontiguousarray(tensor.lay(np.asarray(found, np.float32)), np.float32)
+    quantised: np.ndarray = package.quants.quantize(laid, package.GGMLQuantizationType[FILE_TYPES[dtype]])
+    return quantised
+
+
+def _random(tensor: Tensor, rng: np.random.Generator) -> np.ndarray:
+    """64 levels of a uniform distribution, none of them zero."""
+    levels = (np.arange(64, dtype=np.float32) + 0.5) / 64
+    if len(tensor.shape) < 2:
+        levels = 0.5 + 0.5 * levels
+    else:
+        fan_in = tensor.shape[-1] if tensor.ours in ("embedding", "head") else tensor.shape[0]
+        levels = (2 * levels - 1) * np.float32((3 / fan_in) ** 0.5)
+    drawn: np.ndarray = levels[rng.integers(0, 64, tensor.shape, np.uint8)]
+    return drawn
+
+
+def _random_blocks(tensor: Tensor, dtype: str, rng: np.random.Generator) -> np.ndarray:
+    """Blocks of `Q8_0` or `Q4_0` made directly: one scale, then uniform integers."""
+    table = tensor.ours in ("embedding", "head")
+    rows, inputs = tensor.shape if table else tensor.shape[::-1]
+    size = 2 + (BLOCK if dtype == "int8" else BLOCK // 2)
+    blocks = rng.integers(0, 256, (rows, inputs // BLOCK, size), np.uint8)
+    scale = np.float16(1 / (_STEPS[dtype] * inputs**0.5))
+    blocks[..., :2] = np.frombuffer(scale.tobytes(), np.uint8)
+    return blocks.reshape(rows, -1)
+
+
+def _write_facts(writer: Any, architecture: Architecture, model_class: GgufClass) -> None:
+    """Everything that llama.cpp asks for beside tensors."""
+    a, blocks = architecture, [block for _, block in used(architecture)]
+    mixers = blocks[::2] if model_class.layered else blocks
+    writer.add_name(a.name or "archsearch")
+    writer.add_block_count(len(mixers))
+    writer.add_context_length(LONGEST)
+    writer.add_embedding_length(a.width)
+    writer.add_vocab_size(a.vocab_size)
+    writer.add_layer_norm_rms_eps(a.norm_eps)
+    writer.add_tokenizer_model("none")
+    hidden = [getattr(block, "hidden", 0) for block in (blocks[1::2] if model_class.layered else blocks)]
+    uniform = model_class.layered or not any(hidden)
+    writer.add_feed_forward_length(hidden[0] if uniform else hidden)
+    for block in dict.fromkeys(mixers):
+        match block:
+            case Attention():
+                kv_heads = [block.kv_heads if mixer == block else 0 for mixer in mixers]
+                writer.add_head_count(block.heads)
+                writer.add_head_count_kv(block.kv_heads if all(kv_heads) else kv_heads)
+                writer.add_key_length(block.head_dim)
+                writer.add_value_length(block.head_dim)
+                writer.add_rope_dimension_count(block.head_dim)
+                if block.rope_theta is not None:
+                    writer.add_rope_freq_base(block.rope_theta)
+                elif model_class.scaled:
+                    writer.add_rope_scaling_finetuned(False)
+                if block.rope_theta is None:
+                    writer.add_attention_scale(block.score_scale or block.head_dim**-0.5)
+            case ShortConv():
+                writer.add_shortconv_l_cache(block.kernel)
+            case Mamba2():
+                writer.add_ssm_conv_kernel(block.kernel)
+                writer.add_ssm_inner_size(block.inner)
+                writer.add_ssm_state_size(block.state_dim)
+                writer.add_ssm_time_step_rank(block.heads)
+                writer.add_ssm_group_count(block.groups)
+                if model_class.name == "mamba2":
+                    writer.add_head_count(block.heads)  # of which b9190 takes the shape of ssm_in
+    if model_class.scaled:
+        writer.add_embedding_scale(a.embedding_scale)
+        writer.add_residual_scale(a.residual_scale)
+        writer.add_logit_scale(1 / a.logit_scale)
+
+
+def _package() -> Any:
+    try:
+        import gguf
+        import gguf.quants
+    except ImportError as error:
+        raise InvalidInput(f"llama.cpp needs the package gguf ({error}); install it with {INSTALL}") from None
+    return gguf

@@ -1,0 +1,1 @@
+"""Inside a measuring process: sessions of loaded models, sampling, memory, drift of the machine."""
