@@ -13,7 +13,7 @@ from rich.table import Table
 
 from genomes import InvalidInput
 from hardware_profiles import Device
-from hardware_profiles.families import QUANTITIES, Family
+from hardware_profiles.curves import QUANTITIES, Family
 from hardware_profiles.measuring.measure import FIGURES
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from genomes import Architecture, InvalidInput, Operator
+from hardware_profiles.curves import HEAD, Family, Phase, Quantity, terms
 from hardware_profiles.device import Device
-from hardware_profiles.families import HEAD, Family, Phase, Quantity, terms
 from hardware_profiles.machine import this_machine
 from hardware_profiles.work import weight_and_state_bytes
 from hardware_profiles.workload import Estimate, Workload

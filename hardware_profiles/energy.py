@@ -14,8 +14,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from hardware_profiles.curves import PHASES, Phase
 from hardware_profiles.device import Power
-from hardware_profiles.families import PHASES, Phase
 
 SHORTEST_S = 0.4
 """Of a window whose mean power is believed."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import inf, log
 from statistics import median
 
+from hardware_profiles.curves import Phase
 from hardware_profiles.device import Device
 from hardware_profiles.efficiency import Efficiency
-from hardware_profiles.families import Phase
 
 RIDGE = 1.3
 """Time at the ridge, where compute and memory alone would take equally long, over that time. 1 would be

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hardware_profiles import load_device, this_machine
-from hardware_profiles.families import PHASES, terms_of
+from hardware_profiles.curves import PHASES, terms_of
 from hardware_profiles.measuring.grid import GRIDS, cases
 from hardware_profiles.runtimes.table import JAX
 

@@ -2,7 +2,7 @@
 
 Blocks of every operator are measured over a grid of widths and contexts, each operator in fresh processes
 (`hardware_profiles.runtimes.table` says by which program; this module stays free of jax), and fitted
-(`hardware_profiles.families`). Rows are kept beside the profile as they come, so that an interrupted
+(`hardware_profiles.curves`). Rows are kept beside the profile as they come, so that an interrupted
 calibration goes on where it stopped.
 """
 
@@ -20,8 +20,8 @@ from typing import Any
 
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, predict
+from hardware_profiles.curves import DISTURBED, PHASES, UNSTABLE, Case, Measured, fit_families
 from hardware_profiles.energy import power_figure
-from hardware_profiles.families import DISTURBED, PHASES, UNSTABLE, Case, Measured, fit_families
 from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases
 from hardware_profiles.measuring.measure import measure_once
