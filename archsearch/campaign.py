@@ -20,7 +20,7 @@ from archsearch.sections import (
 )
 from genomes import InvalidInput, Layout, Operator, Scale, SearchSpace, random_genome, reference, retune
 from genomes.errors import describe
-from proxies.config import TrialConfig
+from proxies.trial import TrialConfig
 
 PARAMETERS_TOLERANCE = 0.01
 """How far from `space.parameters` a candidate may be, as a share."""

@@ -16,7 +16,7 @@ from archsearch.journal import Journal
 from archsearch.ledger import CandidateRecord, Ledger, TrialRecord
 from archsearch.work import FUNCTION
 from genomes import Architecture
-from proxies.config import TRAINING_VERSION, derive_seed
+from proxies.trial import TRAINING_VERSION, derive_seed
 
 CHECKPOINT = "checkpoint"
 FULL_DISK = os.strerror(errno.ENOSPC)

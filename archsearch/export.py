@@ -46,8 +46,8 @@ def export(source: str, format: str, out: Path | str) -> Path:
 
     `spec`: the target's `.arch.json` and a card to read. `flax`: the proxy's `.arch.json`, its trained
     weights for each task as Orbax checkpoints, and the card; load one with
-    `proxies.checkpoints.load_weights`. Raises `InvalidInput` where the folder exists, the format is unknown
-    or nothing was trained.
+    `proxies.training.checkpoints.load_weights`. Raises `InvalidInput` where the folder exists, the format is
+    unknown or nothing was trained.
     """
     if format not in FORMATS:
         raise InvalidInput(f"format = {format!r}; legal: {', '.join(FORMATS)}")
@@ -75,7 +75,7 @@ def export(source: str, format: str, out: Path | str) -> Path:
 
 
 def _write_weights(source: Source, out: Path) -> None:
-    from proxies.checkpoints import read_trial_weights, save_weights
+    from proxies.training.checkpoints import read_trial_weights, save_weights
 
     assert source.run is not None and source.candidate is not None and source.proxy is not None
     ledger, candidate = source.run.ledger, source.candidate
@@ -133,7 +133,7 @@ def _card(source: Source, name: str, origin: str, format: str) -> str:
             "",
             "```python",
             "from genomes import load_architecture",
-            "from proxies.checkpoints import load_weights",
+            "from proxies.training.checkpoints import load_weights",
             "from proxies.model import Model",
             "",
             'architecture = load_architecture("TASK/proxy.arch.json")',

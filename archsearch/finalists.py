@@ -26,7 +26,7 @@ from hardware_profiles.measuring.measure import FIGURES, measure
 from hardware_profiles.measuring.remote import PERCENTILES, check_command, measure_on
 from hardware_profiles.measuring.this_machine import THIS_MACHINE
 from hardware_profiles.runtimes.table import JAX, runtime_of
-from proxies.trial_files import publish
+from proxies.training.trial_files import publish
 
 Way = Literal["here", "command"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from archsearch.campaign import Campaign
 from archsearch.journal import Event
 from archsearch.results import Offspring, Summary
-from proxies.config import best_index
+from proxies.trial import best_index
 
 MEASURING = ("finalists", "measured")
 """Events of the time after the search, when the workers are gone."""

@@ -30,7 +30,7 @@ from genomes import (
     random_genome,
 )
 from genomes.genome import CAUSES, Cause
-from proxies.trial_files import publish
+from proxies.training.trial_files import publish
 
 ATTEMPTS_PER_CANDIDATE = 200
 """Genomes drawn for each candidate wanted before a space counts as exhausted."""

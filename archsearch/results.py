@@ -34,7 +34,8 @@ class Objective:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of a candidate; `result` is the worker's record (`proxies.trials.TrialResult`)."""
+    """One training of a candidate; `result` is the worker's record
+    (`proxies.training.trials.TrialResult`)."""
 
     id: str
     """`TASK-STEPS-LR-SEED`, the name of its directory."""

@@ -9,7 +9,7 @@ from archsearch.operators import blocks_of, refuse_broken
 from archsearch.sections import BudgetSection
 from genomes import Architecture, InvalidInput
 from genomes.errors import describe
-from proxies.config import TrialConfig, best_index
+from proxies.trial import TrialConfig, best_index
 
 
 def train(
@@ -32,7 +32,7 @@ def train(
     """
     from pydantic import ValidationError
 
-    from proxies.trials import run_trial
+    from proxies.training.trials import run_trial
 
     if out is not None and out.exists():
         raise InvalidInput(f"{out} exists; give --out a new folder")

@@ -17,8 +17,8 @@ def train(payload: dict[str, Any]) -> dict[str, Any]:
     """
     import jax
 
-    from proxies.config import TrialConfig
-    from proxies.trials import run_trial, versions
+    from proxies.training.trials import run_trial, versions
+    from proxies.trial import TrialConfig
 
     if payload["compilation_cache"]:
         options = {

@@ -35,8 +35,8 @@ Step = Callable[[], Any]
 def steps(runtime: str, architecture: Architecture, workload: Workload) -> tuple[Step, Step, Step, Step]:
     """What decodes a token, what must come before it, what fills the caches, what ends it all."""
     if runtime == "jax":
-        from proxies.measuring import Runner
-        from proxies.yardstick import Yardstick
+        from proxies.runtime.runtime import Runner
+        from proxies.runtime.yardstick import Yardstick
 
         runner = Runner(architecture, CONTEXT, 1, workload.dtype, workload.prefill_chunk)
         runner.load()

@@ -35,7 +35,7 @@ from torch_peers import Peer
 from archsearch.executors.worker import allocator
 from genomes import Architecture, Reference, Scale, accounting, reference
 from proxies.tasks.base import Batch
-from proxies.training import BETA_1, BETA_2, CHUNK, CLIP, State, initial_state, program
+from proxies.training.program import BETA_1, BETA_2, CHUNK, CLIP, State, initial_state, program
 
 BLOCKS, VOCABULARY = 8, 256
 TOKENS = 2048

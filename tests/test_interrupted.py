@@ -16,7 +16,7 @@ from archsearch.status import status
 from genomes import Scale, parse_layout
 
 MODEL = parse_layout("attention swiglu(4)").at(Scale(width=64, head_dim=32, vocab_size=256))
-MEASURING = "proxies.measuring"
+MEASURING = "proxies.runtime.runtime"
 SECOND_HANGS = """
 import json, pathlib, subprocess, sys
 here = pathlib.Path(__file__).parent

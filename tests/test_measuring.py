@@ -18,9 +18,9 @@ from hardware_profiles.measuring.measure import measure
 from hardware_profiles.runtimes.table import JAX
 from hardware_profiles.timing import sampling
 from hardware_profiles.timing.sampling import sample, variation
-from proxies import measuring
-from proxies.measuring import Runner, cheap_weights
 from proxies.model import Model
+from proxies.runtime import runtime as measuring
+from proxies.runtime.runtime import Runner, cheap_weights
 
 FIGURES = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
 ATTENTION = {"op": "attention", "heads": 4, "kv_heads": 2, "qk_norm": True}
@@ -144,7 +144,7 @@ def test_what_cannot_be_measured_is_refused(arguments: dict, message: str) -> No
 )
 def test_a_wrong_request_gets_an_answer(request_text: str, message: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "proxies.measuring"], input=request_text, capture_output=True, text=True
+        [sys.executable, "-m", "proxies.runtime.runtime"], input=request_text, capture_output=True, text=True
     )
     answer = json.loads(done.stdout)
     assert done.returncode == 2 and answer["kind"] == "input" and message in answer["error"]

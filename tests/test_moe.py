@@ -14,13 +14,13 @@ import pytest
 from genomes import Architecture, InvalidInput, MoE, Scale, SwiGLU, parse_layout, read_architecture
 from hardware_profiles import Workload
 from hardware_profiles.work import ELEMENTWISE_ROWS, decode_work, prefill_work
-from proxies import trials
-from proxies.config import TrialConfig
 from proxies.kernels.experts import place
 from proxies.operators.moe import MoE as Module
 from proxies.operators.moe import load_balance
-from proxies.training import Metrics, initial_state, padded_vocabulary, program
-from proxies.trials import TrialResult, run_trial
+from proxies.training import trials
+from proxies.training.program import Metrics, initial_state, padded_vocabulary, program
+from proxies.training.trials import TrialResult, run_trial
+from proxies.trial import TrialConfig
 
 WIDTH = 12
 SPECS = {

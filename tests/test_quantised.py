@@ -12,8 +12,8 @@ from hardware_profiles import Workload
 from hardware_profiles.measuring.measure import measure_once
 from hardware_profiles.work import weight_bytes
 from hardware_profiles.workload import stored_bytes
-from proxies.measuring import Runner
 from proxies.quantised import BITS, Stored, restore, rounded, rounded_state, store
+from proxies.runtime.runtime import Runner
 
 
 def half_a_step(values: np.ndarray, bits: int, axis: int) -> np.ndarray:

@@ -464,10 +464,10 @@ def test_an_exported_proxy_reproduces_its_recorded_loss(base, tmp_path):
     import jax
     import jax.numpy as jnp
 
-    from proxies.checkpoints import load_weights
-    from proxies.config import TrialConfig
     from proxies.model import Model
-    from proxies.trials import _held_out
+    from proxies.training.checkpoints import load_weights
+    from proxies.training.trials import _held_out
+    from proxies.trial import TrialConfig
 
     results = load_run(base).results()
     for name in (results.front[0], "lfm2"):

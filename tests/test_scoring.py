@@ -9,11 +9,11 @@ from operator_cases import CASES, WIDTH
 
 from genomes import Architecture, parse_layout
 from genomes.scale import Scale
-from proxies.config import TrialConfig
-from proxies.scoring import decodes, decoding, finite, stored
 from proxies.tasks.base import Batch, Readout
-from proxies.training import Proxy, State, initial_state, judge
-from proxies.trials import TrialResult, run_trial
+from proxies.training.program import Proxy, State, initial_state, judge
+from proxies.training.scoring import decodes, decoding, finite, stored
+from proxies.training.trials import TrialResult, run_trial
+from proxies.trial import TrialConfig
 
 BATCH, LENGTH, VOCABULARY = 2, 19, 256
 SCALE = Scale(width=32, head_dim=16, vocab_size=VOCABULARY)
@@ -138,7 +138,7 @@ def test_training_is_the_same_and_the_score_is_not(scored: dict[str, TrialResult
 
 def test_the_weights_that_are_kept_are_the_trained_ones(tmp_path: Path) -> None:
     """A longer trial goes on from them: what is rounded is scored and forgotten."""
-    from proxies.checkpoints import read_trial_weights
+    from proxies.training.checkpoints import read_trial_weights
 
     for name, text in (("bare", HYBRID), ("stored", f"{HYBRID} weights=int4 cache=int8")):
         run_trial(at(text), RECALL, 4, tmp_path / name)

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genomes import RGLRU, Architecture, Attention, InvalidInput, ShortConv, SwiGLU
-from proxies import checkpoints, training, trials
-from proxies.config import TrialConfig, derive_seed
 from proxies.model import Model
 from proxies.schedule import Schedule
-from proxies.training import Proxy, initial_state, padded_vocabulary, program
-from proxies.trials import TrialResult, run_trial
+from proxies.training import checkpoints, trials
+from proxies.training import program as training
+from proxies.training.program import Proxy, initial_state, padded_vocabulary, program
+from proxies.training.trials import TrialResult, run_trial
+from proxies.trial import TrialConfig, derive_seed
 
 LENGTH = 32
 HYBRID = Architecture(

@@ -24,7 +24,7 @@ CACHE_ENVIRONMENT = "ARCHSEARCH_CACHE_DIR"
 MEASURING_TIMEOUT_S = 300
 """Thirty times what the probes take on two idle cores."""
 
-_PROBES = "proxies.probes"
+_PROBES = "proxies.runtime.probes"
 _CACHE_FORMAT = 1
 """Raised whenever the probes or the fit change, so that older measurements are not used."""
 

@@ -80,8 +80,8 @@ class Runtime:
 JAX = Runtime(
     name="jax",
     provenance="jax-",
-    measuring="proxies.measuring",
-    calibrating="proxies.calibrating",
+    measuring="proxies.runtime.runtime",
+    calibrating="proxies.runtime.stacks",
     dtypes=DTYPES,
     weights=("int8", "int4"),
     caches=(),

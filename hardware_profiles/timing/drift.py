@@ -1,6 +1,6 @@
 """How fast a shared machine was, from readings of a yardstick beside its measurements.
 
-A yardstick is a fixed piece of work, done by what measures (`proxies.yardstick` in jax,
+A yardstick is a fixed piece of work, done by what measures (`proxies.runtime.yardstick` in jax,
 `hardware_profiles.timing.yardstick` in numpy) and apart for the two that bound a model: memory in decoding,
 arithmetic in a prompt. Its decoding is a chain of small matrix-vector products, as that of a model is: one
 large product of the same bytes drifts by other factors than models do.

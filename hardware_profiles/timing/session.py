@@ -60,7 +60,7 @@ def measured(
     session: Session, baseline: int, deeper: Mapping[int, Callable[[], Step]] | None = None
 ) -> dict[str, Any]:
     """What every runtime answers, of a session that was just loaded, which is closed; see
-    `proxies.measuring.measure`.
+    `proxies.runtime.runtime.measure`.
 
     `baseline` is what was resident before it was loaded, in bytes; `deeper` makes steps at further depths.
     Raises `RuntimeError` where the logits are not finite.

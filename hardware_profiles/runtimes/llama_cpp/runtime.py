@@ -1,8 +1,8 @@
 """Measuring a whole model in llama.cpp: time to first token, time of one decoded token, peak memory.
 
-`python -m hardware_profiles.runtimes.llama_cpp.runtime` answers the same request as `proxies.measuring` with
-the same keys, in a fresh process without jax. The architecture is written as GGUF with cheap weights into a
-temporary folder and loaded into memory (no mmap); the CPUs that this process may use are its threads.
+`python -m hardware_profiles.runtimes.llama_cpp.runtime` answers the same request as `proxies.runtime.runtime`
+with the same keys, in a fresh process without jax. The architecture is written as GGUF with cheap weights
+into a temporary folder and loaded into memory (no mmap); the CPUs that this process may use are its threads.
 
 Prefill reads the prompt in micro-batches of `prefill_chunk`, the memory cleared before, and ends with the
 logits of its last token. Decoding is one token at depth `context`, as `binding` says: the prompt's last token
@@ -83,7 +83,8 @@ def load(architecture: Architecture, workload: Workload) -> tuple[Session, int]:
 
 
 def measure(request: Request) -> dict[str, Any]:
-    """Measure in this process, which should be fresh; the keys are those of `proxies.measuring.measure`.
+    """Measure in this process, which should be fresh; the keys are those of
+    `proxies.runtime.runtime.measure`.
 
     Raises `InvalidInput` for what llama.cpp does not run, `RuntimeError` where the model does not fit or its
     logits are not finite.

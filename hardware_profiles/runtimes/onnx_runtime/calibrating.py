@@ -2,7 +2,7 @@
 
 `python -m hardware_profiles.runtimes.onnx_runtime.calibrating` reads `{"cases": [...]}` as JSON from stdin,
 each with the keys of `hardware_profiles.curves.Case`, and prints one JSON line a case, as
-`proxies.calibrating` does: `hardware_profiles.timing.stacks` says how a block's time comes out of stacks.
+`proxies.runtime.stacks` does: `hardware_profiles.timing.stacks` says how a block's time comes out of stacks.
 Each line says by which `origin` it was measured.
 
 Working memory of the head is what the arena takes for logits, and where weights are integers the embedding

@@ -1,9 +1,9 @@
 """Measuring a whole model in onnxruntime: time to first token, time of one decoded token, peak memory.
 
-`python -m hardware_profiles.runtimes.onnx_runtime.runtime` answers the same request as `proxies.measuring`
-with the same keys, in a fresh process without jax. The architecture is written as ONNX with cheap weights
-into a temporary folder and run by onnxruntime's CPU kernels; the cores that this process may use are its
-threads.
+`python -m hardware_profiles.runtimes.onnx_runtime.runtime` answers the same request as
+`proxies.runtime.runtime` with the same keys, in a fresh process without jax. The architecture is written as
+ONNX with cheap weights into a temporary folder and run by onnxruntime's CPU kernels; the cores that this
+process may use are its threads.
 
 Prefill reads the prompt in pieces of `prefill_chunk` from an empty state, each with the logits of its last
 token, since one graph does all. Decoding is the prompt's last token once more at its position; at further
@@ -77,7 +77,8 @@ def load(architecture: Architecture, workload: Workload, longest: int | None = N
 
 
 def measure(request: Request) -> dict[str, Any]:
-    """Measure in this process, which should be fresh; the keys are those of `proxies.measuring.measure`.
+    """Measure in this process, which should be fresh; the keys are those of
+    `proxies.runtime.runtime.measure`.
 
     Raises `InvalidInput` for what onnxruntime does not run, `RuntimeError` where the model does not fit or
     its logits are not finite.

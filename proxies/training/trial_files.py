@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from proxies.training import Metrics
-    from proxies.trials import TrialResult
+    from proxies.training.program import Metrics
+    from proxies.training.trials import TrialResult
 
 PHASES = ("training", "compilation", "evaluation", "other")
 

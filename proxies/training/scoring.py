@@ -21,7 +21,7 @@ from proxies import quantised
 from proxies.axes import Array, Tokens
 from proxies.model import Model
 from proxies.tasks.base import Batch, Readout
-from proxies.training import COMPILER_OPTIONS, Proxy, State, judge
+from proxies.training.program import COMPILER_OPTIONS, Proxy, State, judge
 
 ARITHMETIC = "float32"
 """What proxies are trained and judged in."""
@@ -34,7 +34,7 @@ class Decoding:
     run: Callable[..., tuple[Array, Array]]
 
     def evaluate(self, state: State, batches: list[Batch]) -> tuple[float, float, None]:
-        """Mean loss and accuracy a judged token, as `proxies.training.Program.evaluate` gives them.
+        """Mean loss and accuracy a judged token, as `proxies.training.program.Program.evaluate` gives them.
 
         The loss is NaN where the state is not finite as stored.
         """

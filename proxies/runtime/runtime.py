@@ -1,9 +1,9 @@
 """Measuring a whole model on this machine: time to first token, time of one decoded token, peak memory.
 
-`python -m proxies.measuring` reads a `Request` as JSON from stdin and prints the measurement as JSON: one
-fresh process a measurement, so that neither another program's threads nor its memory are in the way. Weights
-are cheap pseudo-random numbers at full size: speed does not depend on their values, only on their being
-normal numbers. A failure prints `{"error": ..., "kind": "input" | "failed"}` and exits with 2 or 1.
+`python -m proxies.runtime.runtime` reads a `Request` as JSON from stdin and prints the measurement as JSON:
+one fresh process a measurement, so that neither another program's threads nor its memory are in the way.
+Weights are cheap pseudo-random numbers at full size: speed does not depend on their values, only on their
+being normal numbers. A failure prints `{"error": ..., "kind": "input" | "failed"}` and exits with 2 or 1.
 
 Prefill reads the prompt in chunks, as serving does, and ends with the logits of the last token. Decoding is
 one token at depth `context`: it stands at the last position, so that the state is full and the token sees
@@ -52,7 +52,7 @@ from hardware_profiles.timing.worker import Request, answer
 from proxies import quantised
 from proxies.axes import Array
 from proxies.model import Model
-from proxies.yardstick import Yardstick
+from proxies.runtime.yardstick import Yardstick
 
 
 class Runner:

@@ -1,7 +1,7 @@
 """Measuring probes: what this machine's matrix products and memory reach under jax.
 
-`python -m proxies.probes` prints the measurement as JSON; it is meant to run in a fresh process, so that no
-other program's threads or memory are in its way. Three kinds of probe, each an ahead-of-time compiled
+`python -m proxies.runtime.probes` prints the measurement as JSON; it is meant to run in a fresh process, so
+that no other program's threads or memory are in its way. Three kinds of probe, each an ahead-of-time compiled
 program: `matmul` (square, and as tall as a prompt chunk), `matvec` (one row against a matrix beyond the
 last-level cache, as decoding streams weights), `dispatch` (a program that does next to nothing).
 

@@ -1,10 +1,10 @@
 """Measuring stacks of equal blocks, for a profile of this machine.
 
-`python -m proxies.calibrating` reads `{"cases": [...]}` as JSON from stdin, each with the keys of
+`python -m proxies.runtime.stacks` reads `{"cases": [...]}` as JSON from stdin, each with the keys of
 `hardware_profiles.curves.Case`, and prints one JSON line a case: in the process of a whole operator, so
 that compilers and allocators have one history. A case is run as `archsearch measure` runs a whole model
-(`proxies.measuring.Runner`): a prompt in chunks, then single tokens at its depth with donated state. The
-time of an empty stack of the same width and context is taken off, and the rest divided by the blocks.
+(`proxies.runtime.runtime.Runner`): a prompt in chunks, then single tokens at its depth with donated state.
+The time of an empty stack of the same width and context is taken off, and the rest divided by the blocks.
 
 A stack of a few blocks would decode from the cache, where a large model does not. So there are as many copies
 of its weights and its state as fill `STREAM_BYTES`, and each token goes through the next of them, as it would
@@ -31,8 +31,8 @@ from hardware_profiles.timing.memory import other_load
 from hardware_profiles.timing.sampling import sample_stack
 from hardware_profiles.timing.worker import answer_cases
 from hardware_profiles.work import weight_and_state_bytes
-from proxies.measuring import Runner, threads
-from proxies.yardstick import Yardstick
+from proxies.runtime.runtime import Runner, threads
+from proxies.runtime.yardstick import Yardstick
 
 PREFILL_CHUNK = 512
 STREAM_BYTES = 128 << 20

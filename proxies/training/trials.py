@@ -2,7 +2,8 @@
 
 `run_trial` is a plain function of (architecture, configuration, seed). Validation and test streams are the
 same for every trial of a task; only training data and initial weights follow the seed. What the architecture
-is stored in where it is deployed plays no part in training; it is judged so stored (`proxies.scoring`).
+is stored in where it is deployed plays no part in training; it is judged so stored
+(`proxies.training.scoring`).
 """
 
 import json
@@ -20,14 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from genomes import Architecture, InvalidInput
-from proxies import checkpoints
-from proxies.config import TRAINING_VERSION, TrialConfig
 from proxies.schedule import Schedule
-from proxies.scoring import Decoding, decodes, decoding, finite, stored
 from proxies.tasks import Task
 from proxies.tasks.base import Batch, Split
-from proxies.training import Program, State, initial_state, padded_vocabulary, program
-from proxies.trial_files import PHASES, TrialLog, timed
+from proxies.training import checkpoints
+from proxies.training.program import Program, State, initial_state, padded_vocabulary, program
+from proxies.training.scoring import Decoding, decodes, decoding, finite, stored
+from proxies.training.trial_files import PHASES, TrialLog, timed
+from proxies.trial import TRAINING_VERSION, TrialConfig
 
 HELD_OUT_SEED = 0
 FREE = ("steps", "decay_fraction", "evaluation_batches")

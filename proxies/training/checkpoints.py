@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 
 from genomes import Architecture, InvalidInput
 from proxies.model import Model
-from proxies.training import State
+from proxies.training.program import State
 
 NAME = "checkpoint"
 

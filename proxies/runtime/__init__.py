@@ -1,0 +1,1 @@
+"""jax as a runtime that models are measured with: sessions, stacks, yardstick, probes."""
