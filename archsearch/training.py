@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from archsearch.operators import blocks_of, refuse_broken
-from archsearch.sections import BudgetSection
+from archsearch.campaign.sections import BudgetSection
+from archsearch.evaluation.conformance import blocks_of, refuse_broken
 from genomes import Architecture, InvalidInput
 from genomes.errors import describe
 from proxies.trial import TrialConfig, best_index

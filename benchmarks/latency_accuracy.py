@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from archsearch import show_profiles
+from archsearch.cli.show import profiles as show_profiles
 from genomes import Architecture, InvalidInput, Runtime, Scale, accounting, deployable, preset, random_genome
 from hardware_profiles import load_device
 from hardware_profiles.measuring.validate import validate

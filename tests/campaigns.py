@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from archsearch.campaign import Campaign, load_campaign
-from archsearch.directory import load_run
-from archsearch.journal import Event, read_journal
+from archsearch.campaign.directory import load_run
+from archsearch.campaign.file import Campaign, load_campaign
+from archsearch.campaign.journal import Event, read_journal
 
 SEARCHED = 3 + (3 - 1)
 REFERENCES = 2

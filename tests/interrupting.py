@@ -14,7 +14,7 @@ LISTEN_AND_RUN = """
 import signal
 # A shell that starts pytest in the background has it ignore SIGINT, which children inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from archsearch.cli import main
+from archsearch.cli.main import main
 main()
 """
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from archsearch.model_classes import ModelClass, model_class
+from archsearch.interchange.hf import ModelClass, model_class
 from genomes import Architecture, accounting
 from proxies.model import Model
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from archsearch.results import Candidate, HypervolumePoint, Objective, Offspring, Results, Trial
+from archsearch.campaign.results import Candidate, HypervolumePoint, Objective, Offspring, Results, Trial
 from genomes import Layout, Scale, accounting, genome_text, preset, random_genome, reference
 from hardware_profiles import Workload, device, predict
 

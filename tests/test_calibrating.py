@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from archsearch import cli
+from archsearch.cli import main as cli
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, device, load_device, predict, this_machine
 from hardware_profiles.measuring.calibrate import calibrate, read_rows

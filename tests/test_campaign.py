@@ -14,15 +14,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsearch.campaign import load_campaign
-from archsearch.dominance import nondominated
-from archsearch.ledger import Ledger
-from archsearch.objectives import Pricing, objective
-from archsearch.results import Objective
-from archsearch.run import run
-from archsearch.search import Fitness, Individual, children, survivors, tournament
-from archsearch.sections import SearchSection
-from archsearch.summary import QUALITY_FLOOR, hypervolume, reference_point
+from archsearch.campaign.dominance import nondominated
+from archsearch.campaign.file import load_campaign
+from archsearch.campaign.ledger import Ledger
+from archsearch.campaign.objectives import Pricing, objective
+from archsearch.campaign.results import Objective
+from archsearch.campaign.sections import SearchSection
+from archsearch.campaign.summary import QUALITY_FLOOR, hypervolume, reference_point
+from archsearch.launch import run
+from archsearch.search.nsga2 import Fitness, Individual, children, survivors, tournament
 from genomes import InvalidInput, parse_genome, preset, random_genome, reference
 from hardware_profiles.measuring.this_machine import resolve_device
 
@@ -553,7 +553,7 @@ def test_quality_waits_for_every_reference(file):
 
 def test_devices_of_one_file_name_keep_their_own_profiles(file, tmp_path):
     data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    from archsearch.directory import RunDirectory
+    from archsearch.campaign.directory import RunDirectory
 
     devices = {}
     for folder, name in (("a", "raspberry-pi-5"), ("b", "l4")):

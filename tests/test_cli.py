@@ -14,7 +14,8 @@ import pytest
 import report_cases
 from rich.console import Console
 
-from archsearch import cli, show
+from archsearch.cli import main as cli
+from archsearch.cli.show import tables as show
 from genomes import REFERENCES, model_names
 from hardware_profiles import device_names
 

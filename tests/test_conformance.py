@@ -10,9 +10,9 @@ from pathlib import Path
 import broken_operators as broken
 import pytest
 
-from archsearch.operators import PROPERTIES as NAMES
-from archsearch.operators import check as check_in_a_process
-from archsearch.operators import examples
+from archsearch.evaluation.conformance import PROPERTIES as NAMES
+from archsearch.evaluation.conformance import check as check_in_a_process
+from archsearch.evaluation.conformance import examples
 from genomes import InvalidInput, SwiGLU, operator_table
 from proxies.conformance import PROPERTIES, check
 

@@ -11,12 +11,12 @@ import report_cases
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from archsearch.campaign import load_campaign
-from archsearch.dominance import dominates, nondominated, ranks
-from archsearch.objectives import Pricing
-from archsearch.report.page import margins
-from archsearch.results import Objective
-from archsearch.search import Fitness, Individual, survivors
+from archsearch.campaign.dominance import dominates, nondominated, ranks
+from archsearch.campaign.file import load_campaign
+from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.results import Objective
+from archsearch.reporting.page import margins
+from archsearch.search.nsga2 import Fitness, Individual, survivors
 from genomes import InvalidInput, preset, random_genome
 from hardware_profiles import device
 from hardware_profiles.validation import Errors, Validation

@@ -19,18 +19,19 @@ import pytest
 import report_cases
 from test_report import Page
 
-from archsearch.campaign import Campaign, load_campaign
-from archsearch.directory import RunDirectory, load_run
-from archsearch.finalists import places
-from archsearch.journal import Event, read_journal
-from archsearch.ledger import Finalists, Ledger
-from archsearch.objectives import Pricing
-from archsearch.progress import seconds_left
-from archsearch.report import measured, write_report
-from archsearch.results import Summary
-from archsearch.run import Workers, resume, run
-from archsearch.status import status
-from archsearch.summary import ranked
+from archsearch.campaign.directory import RunDirectory, load_run
+from archsearch.campaign.file import Campaign, load_campaign
+from archsearch.campaign.journal import Event, read_journal
+from archsearch.campaign.ledger import Finalists, Ledger
+from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.results import Summary
+from archsearch.campaign.status import status
+from archsearch.campaign.summary import ranked
+from archsearch.cli.progress import seconds_left
+from archsearch.evidence.finalists import places
+from archsearch.launch import Workers, resume, run
+from archsearch.report import write_report
+from archsearch.reporting import measured
 from genomes import InvalidInput, load_architecture
 from hardware_profiles import (
     Device,
@@ -327,7 +328,17 @@ def seen_by_a_witness(folder: Path, *arguments: str) -> None:
     device_file = board(folder, "witness", sys.executable, str(script))
     data["objectives"] = [{"metric": "quality"}, {"metric": "decode_latency_s", "device": device_file}]
     file, out = campaigns.write(folder / "seen.yaml", data), folder / "run"
-    command = [sys.executable, "-m", "archsearch.cli", "run", str(file), "--out", str(out), "--workers", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "archsearch.cli",
+        "run",
+        str(file),
+        "--out",
+        str(out),
+        "--workers",
+        "2",
+    ]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert [event["failure"] for event in campaigns.events(out, "measured")] == [None, None]

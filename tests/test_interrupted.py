@@ -11,8 +11,8 @@ import interrupting
 import pytest
 from test_finalists import ONE, board, identity, small
 
-from archsearch.run import resume
-from archsearch.status import status
+from archsearch.campaign.status import status
+from archsearch.launch import resume
 from genomes import Scale, parse_layout
 
 MODEL = parse_layout("attention swiglu(4)").at(Scale(width=64, head_dim=32, vocab_size=256))

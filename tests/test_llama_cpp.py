@@ -9,8 +9,8 @@ import llama_cpp_cases as made
 import numpy as np
 import pytest
 
-from archsearch.campaign import load_campaign
-from archsearch.objectives import Pricing
+from archsearch.campaign.file import load_campaign
+from archsearch.campaign.objectives import Pricing
 from genomes import InvalidInput, Scale, accounting, parse_layout
 from hardware_profiles import Workload, device, predict
 from hardware_profiles.measuring.calibrate import calibrate

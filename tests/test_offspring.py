@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import report_cases
 
-from archsearch.campaign import Campaign, load_campaign
-from archsearch.directory import RunDirectory
-from archsearch.journal import Journal, read_journal
-from archsearch.ledger import Ledger
-from archsearch.loop import Loop
-from archsearch.objectives import Pricing
-from archsearch.report.page import headline
-from archsearch.results import Objective, Offspring
-from archsearch.search import Fitness, Individual, children, survivors
-from archsearch.status import status
+from archsearch.campaign.directory import RunDirectory
+from archsearch.campaign.file import Campaign, load_campaign
+from archsearch.campaign.journal import Journal, read_journal
+from archsearch.campaign.ledger import Ledger
+from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.results import Objective, Offspring
+from archsearch.campaign.status import status
+from archsearch.reporting.page import headline
+from archsearch.search.generations import Loop
+from archsearch.search.nsga2 import Fitness, Individual, children, survivors
 from genomes import PRESETS, InvalidInput, accounting, parse_genome, parse_layout, random_genome
 from hardware_profiles import device
 

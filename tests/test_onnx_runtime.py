@@ -11,9 +11,9 @@ import numpy as np
 import onnx_runtime_cases as made
 import pytest
 
-from archsearch.campaign import load_campaign
-from archsearch.finalists import places
-from archsearch.objectives import Pricing
+from archsearch.campaign.file import load_campaign
+from archsearch.campaign.objectives import Pricing
+from archsearch.evidence.finalists import places
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Workload, predict
 from hardware_profiles.measuring.calibrate import calibrate

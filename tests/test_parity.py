@@ -9,7 +9,7 @@ import parity
 import pytest
 from parity import TOLERANCE, Published, difference, load, logits_at_once, logits_in_pieces
 
-from archsearch.model_classes import MODEL_CLASSES, model_class
+from archsearch.interchange.hf import MODEL_CLASSES, model_class
 from genomes import Architecture, Attention, InvalidInput, Mamba2, Share, SwiGLU, accounting, model
 
 GOLDEN = Path(__file__).parent / "golden" / "parity"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from archsearch import show_spaces
+from archsearch.cli.show import spaces as show_spaces
 from genomes import (
     PRESETS,
     REFERENCES,

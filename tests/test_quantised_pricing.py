@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import genomes
-from archsearch.objectives import Pricing, objective
-from archsearch.sections import ObjectiveSection
+from archsearch.campaign.objectives import Pricing, objective
+from archsearch.campaign.sections import ObjectiveSection
 from genomes import InvalidInput, Scale, accounting, reference
 from hardware_profiles import CACHE_DTYPES, DTYPES, WEIGHT_DTYPES, Workload, device, predict
 from hardware_profiles.work import decode_work, prefill_work, weight_and_state_bytes, weight_bytes

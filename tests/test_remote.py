@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from archsearch import cli
+from archsearch.cli import main as cli
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, device, read_device
 from hardware_profiles.measuring.remote import measure_on

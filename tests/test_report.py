@@ -13,16 +13,17 @@ import pytest
 import report_cases as cases
 from matplotlib.image import imread
 
-from archsearch.report import facts, write_report
-from archsearch.report.axes import objective_axis
-from archsearch.report.drawing import Mark, Text, text_width
-from archsearch.report.front import objective_pairs, staircase
-from archsearch.report.labels import Wanted, place
-from archsearch.report.palette import COLOURS, KINDS
-from archsearch.report.pictures import all_pictures
-from archsearch.report.strips import cells
-from archsearch.report.units import duration, percent, quantity, rate, style_for
-from archsearch.results import Objective
+from archsearch.campaign.results import Objective
+from archsearch.report import write_report
+from archsearch.reporting import facts
+from archsearch.reporting.charts.axes import objective_axis
+from archsearch.reporting.charts.drawing import Mark, Text, text_width
+from archsearch.reporting.charts.front import objective_pairs, staircase
+from archsearch.reporting.charts.labels import Wanted, place
+from archsearch.reporting.charts.palette import COLOURS, KINDS
+from archsearch.reporting.charts.png import all_pictures
+from archsearch.reporting.charts.strips import cells
+from archsearch.reporting.units import duration, percent, quantity, rate, style_for
 
 HOSTILE = '<script>alert("x")</script> $x_1$ & 日本'
 
@@ -457,7 +458,7 @@ def test_a_report_that_fails_leaves_the_old_one(tmp_path, results, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("archsearch.report.write_pictures", fail)
+    monkeypatch.setattr("archsearch.reporting.write_pictures", fail)
     with pytest.raises(OSError, match="disk full"):
         write_report(cases.empty(), out)
     assert (out / "index.html").read_text(encoding="utf-8") == before
@@ -467,7 +468,7 @@ def test_a_report_that_fails_leaves_the_old_one(tmp_path, results, monkeypatch):
 
 def test_the_report_needs_no_jax():
     heavy = "{'jax', 'flax', 'ray', 'deap', 'matplotlib.pyplot'}"
-    code = f"import sys, archsearch.report; assert not {heavy} & set(sys.modules)"
+    code = f"import sys, archsearch.reporting; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -15,12 +15,12 @@ import psutil
 import pytest
 import yaml
 
-from archsearch.campaign import Campaign
-from archsearch.directory import load_run
-from archsearch.export import export
-from archsearch.report import write_report
-from archsearch.run import Workers, resume, run
-from archsearch.status import status
+from archsearch.campaign.directory import load_run
+from archsearch.campaign.file import Campaign
+from archsearch.campaign.status import status
+from archsearch.interchange.export import export
+from archsearch.launch import Workers, resume, run
+from archsearch.reporting import write_report
 from genomes import InvalidInput, load_architecture
 from genomes.accounting import parameters
 

@@ -13,15 +13,15 @@ import campaigns
 import numpy as np
 import pytest
 
-from archsearch.campaign import Campaign, load_campaign
-from archsearch.directory import load_run
-from archsearch.evaluation import Evaluator
-from archsearch.export import export
-from archsearch.finalists import places
-from archsearch.journal import Journal, read_journal
-from archsearch.ledger import Ledger
-from archsearch.objectives import Pricing
-from archsearch.run import Workers, resume, run
+from archsearch.campaign.directory import load_run
+from archsearch.campaign.file import Campaign, load_campaign
+from archsearch.campaign.journal import Journal, read_journal
+from archsearch.campaign.ledger import Ledger
+from archsearch.campaign.objectives import Pricing
+from archsearch.evaluation.evaluator import Evaluator
+from archsearch.evidence.finalists import places
+from archsearch.interchange.export import export
+from archsearch.launch import Workers, resume, run
 from genomes import (
     Architecture,
     InvalidInput,

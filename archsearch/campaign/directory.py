@@ -1,0 +1,147 @@
+"""The run directory: where everything of a run lies, and how it is read back."""
+
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from archsearch.campaign.file import Campaign, load_campaign
+from archsearch.campaign.journal import Damage, Event, read_journal
+from archsearch.campaign.ledger import Ledger
+from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.results import Results
+from archsearch.campaign.summary import results
+from genomes import InvalidInput
+from hardware_profiles import Device, load_device, this_machine
+
+PACKAGES = (
+    "archsearch",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "deap",
+    "moocore",
+    "ray",
+)
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths of a run."""
+
+    path: Path
+
+    @property
+    def campaign(self) -> Path:
+        """The resolved campaign file."""
+        return self.path / "campaign.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions and machine."""
+        return self.path / "environment.json"
+
+    @property
+    def journal(self) -> Path:
+        """The events."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def profiles(self) -> Path:
+        """Copies of the device profiles."""
+        return self.path / "profiles"
+
+    @property
+    def report(self) -> Path:
+        """Page, tables and pictures."""
+        return self.path / "report"
+
+    def candidate(self, fingerprint: str) -> Path:
+        """The folder of a candidate."""
+        return self.path / "candidates" / fingerprint
+
+    def create(self, campaign: Campaign, devices: dict[str, Device]) -> None:
+        """Make the directory of a new run. Raises `InvalidInput` where it exists."""
+        try:
+            self.path.mkdir(parents=True)
+        except FileExistsError:
+            raise InvalidInput(
+                f"{self.path} exists; a run never overwrites another: choose --out, "
+                f"or go on with it by archsearch resume {self.path}"
+            ) from None
+        self.profiles.mkdir()
+        names: dict[str, str] = {}
+        for name, device in devices.items():
+            file = f"{_file_name(name)}.yaml"
+            names[name] = f"{len(names)}-{file}" if file in names.values() else file
+            (self.profiles / names[name]).write_text(device.to_yaml(), encoding="utf-8")
+        (self.profiles / "names.json").write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
+        self.environment.write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
+        self.journal.touch()
+        # Last, so that a directory with a campaign file is a whole one.
+        self.campaign.write_text(campaign.to_yaml(), encoding="utf-8")
+
+    def devices(self) -> dict[str, Device]:
+        """The device profiles of the run, by the name that the campaign uses."""
+        try:
+            names = json.loads((self.profiles / "names.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InvalidInput(f"{self.profiles / 'names.json'}: {error}") from None
+        return {name: load_device(self.profiles / file) for name, file in names.items()}
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run read back."""
+
+    directory: RunDirectory
+    campaign: Campaign
+    pricing: Pricing
+    ledger: Ledger
+    events: list[Event]
+    damages: list[Damage]
+
+    def results(self) -> Results:
+        """Everything that it has to show."""
+        try:
+            found: dict[str, Any] = json.loads(self.directory.environment.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = {}
+        devices = {name: device.to_dict() for name, device in self.pricing.devices.items()}
+        return results(self.ledger, self.pricing.objectives, found, devices)
+
+
+def load_run(path: Path | str) -> LoadedRun:
+    """Read a run directory. Raises `InvalidInput` naming the file that is missing or wrong."""
+    directory = RunDirectory(Path(path))
+    if not directory.campaign.is_file():
+        raise InvalidInput(f"{directory.path}: not the directory of a run (it has no campaign.yaml)")
+    campaign = load_campaign(directory.campaign)
+    pricing = Pricing.of(campaign, directory.devices())
+    events, damages = read_journal(directory.journal)
+    ledger = Ledger(campaign)
+    for event in events:
+        ledger.apply(event)
+    return LoadedRun(directory, campaign, pricing, ledger, events, damages)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, recorded with each run."""
+    machine = this_machine()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": machine.processor,
+        "cores": machine.cores,
+        "memory_bytes": machine.memory_bytes,
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _file_name(device: str) -> str:
+    return "".join(c if c.isalnum() or c in "-._" else "_" for c in device.rsplit("/", 1)[-1])

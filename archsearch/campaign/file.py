@@ -1,0 +1,225 @@
+"""The campaign file: what to search, train, price and keep."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import numpy as np
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from archsearch.campaign.sections import (
+    BudgetSection,
+    FinalistsSection,
+    ObjectiveSection,
+    SearchSection,
+    Section,
+    SpaceSection,
+    TaskSection,
+)
+from genomes import InvalidInput, Layout, Operator, Scale, SearchSpace, random_genome, reference, retune
+from genomes.errors import describe
+from proxies.trial import TrialConfig
+
+PARAMETERS_TOLERANCE = 0.01
+"""How far from `space.parameters` a candidate may be, as a share."""
+_BUDGET_TRIES = 20
+
+
+class Campaign(Section):
+    """A whole campaign, as its file says it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    seed: int = Field(default=0, ge=0)
+    space: SpaceSection = Field(default_factory=SpaceSection)
+    proxy: Scale = Field(default_factory=lambda: Scale(width=64, head_dim=16))
+    target: Scale
+    objectives: list[ObjectiveSection] = Field(min_length=1)
+    tasks: list[TaskSection] = Field(min_length=1)
+    search: SearchSection = Field(default_factory=SearchSection)
+    budget: BudgetSection = Field(default_factory=BudgetSection)
+    finalists: FinalistsSection = Field(default_factory=FinalistsSection)
+    references: list[str] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if "quality" not in [o.metric for o in self.objectives]:
+            raise ValueError("objectives: one must be {metric: quality}; without it nothing needs training")
+        for what, found in (
+            ("objectives", [o.full_name for o in self.objectives]),
+            ("references", self.references),
+        ):
+            for name in found:
+                if found.count(name) > 1:
+                    raise ValueError(f"{what}: {name} is given twice")
+        if self.proxy.blocks is not None:
+            raise ValueError(
+                f"proxy.blocks = {self.proxy.blocks}: the proxy has the layout's blocks; set space.blocks"
+            )
+        return self
+
+    @cached_property
+    def search_space(self) -> SearchSpace:
+        """What is searched. Raises `InvalidInput`."""
+        return self.space.space(self.target)
+
+    def check(self) -> None:
+        """Everything that needs more than the file: space, scales, references, tasks and their data.
+
+        Raises `InvalidInput` naming the key.
+        """
+        space = _keyed("space", lambda: self.search_space)
+        for blocks in {space.fewest, space.blocks}:
+            fixed = space.with_blocks(blocks, blocks)
+            _keyed("space", lambda fixed=fixed: random_genome(fixed, np.random.default_rng(0)))
+        _keyed("space.parameters", lambda: self._check_budget(space))
+        for key, scale in (("proxy", self.proxy), ("target", self.target)):
+            _keyed(f"space at the {key} scale", lambda scale=scale: space.check_scale(scale))
+            for i, name in enumerate(self.references):
+                layout = _keyed(f"references.{i}", lambda name=name: self.reference(name))
+                _keyed(
+                    f"references.{i} at the {key} scale", lambda layout=layout, scale=scale: layout.at(scale)
+                )
+        for i, _ in enumerate(self.tasks):
+            config = _keyed("budget", lambda i=i: self.trial_config(i, 0, self.budget.learning_rates[0]))
+            _keyed(f"tasks.{i}", config.make_task)
+
+    def _check_budget(self, space: SearchSpace) -> None:
+        """Raise `InvalidInput` where not one of several random candidates can have `space.parameters`."""
+        rng = np.random.default_rng(0)
+        for attempt in range(1, _BUDGET_TRIES + 1):
+            try:
+                self.at_budget(space.decode(random_genome(space, rng)))
+                return
+            except InvalidInput:
+                if attempt == _BUDGET_TRIES:
+                    raise
+
+    def blocks(self) -> dict[str, Operator]:
+        """Each block that candidates and references may have, at the proxy scale, by where it comes from."""
+        found = {
+            f"class {each.name} ({variant})": variant.at(self.proxy)
+            for each in self.search_space.classes
+            for variant in each.variants
+        }
+        for name in self.references:
+            for index, block in enumerate(self.reference(name)):
+                found.setdefault(f"references: {name}: block {index} ({block.alone})", block.at(self.proxy))
+        return found
+
+    def at_budget(self, layout: Layout) -> Layout:
+        """The layout as it is judged: with `space.parameters` at the target. Raises `InvalidInput`."""
+        if self.space.parameters is None:
+            return layout
+        return retune(layout, self.target, self.space.parameters, PARAMETERS_TOLERANCE)
+
+    def reference(self, name: str) -> Layout:
+        """A reference as it is judged. Raises `InvalidInput`."""
+        return self.at_budget(reference(name).layout(self.search_space.depth))
+
+    def task_name(self, index: int) -> str:
+        """A name for each task that no other has: numbered where a task is used twice."""
+        names = [section.task for section in self.tasks]
+        name = names[index]
+        return name if names.count(name) == 1 else f"{name}-{names[: index + 1].count(name)}"
+
+    def trial_config(self, task: int, rung: int, learning_rate: float) -> TrialConfig:
+        """The configuration of a trial. Raises `InvalidInput`."""
+        section, budget = self.tasks[task], self.budget
+        warmup = budget.warmup_steps
+        try:
+            return TrialConfig(
+                task=section.task,
+                settings=section.settings,
+                length=budget.length,
+                batch=budget.batch,
+                steps=budget.rungs[rung],
+                learning_rate=learning_rate,
+                warmup_steps=budget.rungs[0] // 10 if warmup is None else warmup,
+                decay_fraction=budget.decay_fraction,
+                weight_decay=budget.weight_decay,
+                evaluation_batches=budget.evaluation_batches,
+            )
+        except ValidationError as error:
+            raise InvalidInput(describe(error)) from None
+
+    def to_yaml(self) -> str:
+        """The resolved file: every key written."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=100)
+
+
+def load_campaign(path: Path | str, overrides: Sequence[str] = ()) -> Campaign:
+    """Read a campaign file; `overrides` are `key.sub=value` with YAML values, indices for lists.
+
+    Raises `InvalidInput` naming the file, the key, the value and what is legal.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise InvalidInput(f"{path}: expected keys and values, found {type(data).__name__}")
+    for override in overrides:
+        _set(data, override)
+    try:
+        return Campaign.model_validate(data)
+    except ValidationError as error:
+        raise InvalidInput(f"{path}: {describe(error)}{_legal_keys(error)}") from None
+
+
+def _legal_keys(error: ValidationError) -> str:
+    """For each section with an unknown key, the keys that it has."""
+    found = {}
+    for item in error.errors(include_url=False):
+        if item["type"] == "extra_forbidden":
+            *section, _ = item["loc"]
+            model: Any = Campaign
+            for part in section:
+                if isinstance(part, str):
+                    annotation = model.model_fields[part].annotation
+                    model = (get_args(annotation) or (annotation,))[0]
+            found[".".join(map(str, section)) or "a campaign"] = ", ".join(model.model_fields)
+    return "".join(f"; keys of {section}: {keys}" for section, keys in found.items())
+
+
+def _set(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise InvalidInput(f"--set {override}: write key=value, for example budget.rungs=[20,40]")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InvalidInput(f"--set {override}: {text!r} is not a YAML value") from None
+    *parents, last = key.strip().split(".")
+    place: Any = data
+    for part in parents:
+        if isinstance(place, list):
+            place = place[_index(place, part, override)]
+        elif isinstance(place, dict):
+            place[part] = {} if place.get(part) is None else place[part]
+            place = place[part]
+        else:
+            raise InvalidInput(f"--set {override}: {part!r} stands inside a plain value")
+    if isinstance(place, list):
+        place[_index(place, last, override)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise InvalidInput(f"--set {override}: {last!r} stands inside a plain value")
+
+
+def _index(place: list[Any], part: str, override: str) -> int:
+    if not (part.isascii() and part.isdigit()) or int(part) >= len(place):
+        raise InvalidInput(f"--set {override}: {part!r} is no index of a list of {len(place)}")
+    return int(part)
+
+
+def _keyed(key: str, action: Any) -> Any:
+    try:
+        return action()
+    except InvalidInput as error:
+        raise InvalidInput(f"{key}: {error}") from None

@@ -1,0 +1,394 @@
+"""The command line: verbs of `archsearch`, each a thin layer over a Python function.
+
+Exit 0: done. 2: the input is wrong. 1: it failed, or was stopped. Errors go to stderr and name what is wrong;
+a traceback is shown only with ARCHSEARCH_DEBUG=1.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from archsearch.campaign.results import Results
+from archsearch.cli.options import (
+    Address,
+    Batch,
+    Cache,
+    Context,
+    Dtype,
+    ExecutorOption,
+    Json,
+    RunPath,
+    RuntimeOption,
+    Weights,
+    WorkersOption,
+    whole,
+)
+from archsearch.cli.show import profiles as show_profiles
+from archsearch.cli.show import spaces as show_spaces
+from archsearch.cli.show import tables as show
+from genomes import InvalidInput
+
+app = typer.Typer(
+    name="archsearch",
+    help="Evolve hybrid language-model architectures: a Pareto front of quality, latency and memory.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out_console = Console()
+error_console = Console(stderr=True)
+
+
+@app.command()
+def run(
+    campaign: Annotated[Path, typer.Argument(metavar="CAMPAIGN.yaml")],
+    out: Annotated[Path | None, typer.Option(help="New directory; default: runs/NAME.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the campaign.")
+    ] = None,
+    executor: ExecutorOption = None,
+    address: Address = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Run a campaign and write its report."""
+    from archsearch.campaign.file import load_campaign
+    from archsearch.launch import Workers
+    from archsearch.launch import run as run_campaign
+
+    loaded = load_campaign(campaign, set_ or [])
+    path = out if out is not None else Path("runs") / loaded.name
+    with _watching(path) as watch:
+        results = run_campaign(loaded, path, Workers(executor or "ray", address, workers), watch, _say)
+    _tell_end(results, path)
+
+
+@app.command()
+def resume(
+    path: RunPath,
+    executor: ExecutorOption = None,
+    address: Address = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Go on with a run where it stopped."""
+    from archsearch.campaign.directory import load_run
+    from archsearch.launch import Workers
+    from archsearch.launch import resume as resume_run
+
+    if load_run(path).ledger.finished:
+        resume_run(path, say=_say)
+        _tell(f"{path} is finished; its report: {path / 'report' / 'index.html'}")
+        return
+    chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
+    with _watching(path) as watch:
+        results = resume_run(path, chosen, watch, _say)
+    _tell_end(results, path)
+
+
+@app.command()
+def status(path: RunPath, json_: Json = False) -> None:
+    """Say where a run stands."""
+    from archsearch.campaign.status import status as find_status
+
+    found = find_status(path)
+    _print_json(found) if json_ else show.status(found, out_console)
+
+
+@app.command()
+def report(path: RunPath) -> None:
+    """Write the report of a run anew: page, tables, pictures."""
+    from archsearch.campaign.directory import load_run
+    from archsearch.reporting import write_report
+
+    loaded = load_run(path)
+    for damage in loaded.damages:
+        _say(f"{loaded.directory.journal}: {damage}")
+    page = write_report(loaded.results(), loaded.directory.report)
+    _tell(f"report: {page}")
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(metavar="DIR#ID|ARCH.json")],
+    format: Annotated[str, typer.Option(help="spec or flax.")] = "spec",
+    out: Annotated[Path | None, typer.Option(help="New folder; default: exports/ID-FORMAT.")] = None,
+) -> None:
+    """Export a winner: its specification, or its trained proxy as a Flax checkpoint."""
+    from archsearch.interchange.export import export as export_source
+
+    if out is None:
+        name = source.rpartition("#")[2] if "#" in source else Path(source).name.split(".")[0]
+        out = Path("exports") / f"{name}-{format}"
+    _tell(f"exported: {export_source(source, format, out)}")
+
+
+@app.command()
+def train(
+    architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
+    task: Annotated[str, typer.Option(help="Name of the task.")],
+    steps: Annotated[int, whole(2)] = 180,
+    length: Annotated[int, whole(2)] = 64,
+    batch: Batch = 16,
+    learning_rate: Annotated[
+        list[float] | None, typer.Option(help="May be given several times; the best on validation is kept.")
+    ] = None,
+    seed: Annotated[int, whole(0)] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the task, such as path=."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for curve, log and weights.")] = None,
+    json_: Json = False,
+) -> None:
+    """Train an architecture on a task and judge it on the held-out test stream."""
+    from archsearch.training import train as train_architecture
+
+    found = train_architecture(
+        show.find_architecture(architecture),
+        task,
+        steps=steps,
+        length=length,
+        batch=batch,
+        learning_rates=learning_rate or None,
+        seed=seed,
+        settings=show.settings(set_ or []),
+        out=out,
+    )
+    _print_json(found) if json_ else show.pairs(found, out_console)
+
+
+@app.command()
+def predict(
+    architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
+    device: Annotated[str, typer.Option(help="Name, file or this-machine.")],
+    context: Context = 1024,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    weights: Weights = None,
+    cache: Cache = None,
+    json_: Json = False,
+) -> None:
+    """Price an architecture on a device: latency, memory, energy, parameters, state."""
+    from hardware_profiles import Workload
+    from hardware_profiles import predict as price
+    from hardware_profiles.measuring.this_machine import resolve_device
+
+    workload = Workload(context, batch, dtype, weights=weights, cache=cache)
+    found = price(show.find_architecture(architecture), resolve_device(device, progress=_say), workload)
+    _print_json(found.to_dict()) if json_ else show.prediction(found, out_console)
+
+
+@app.command()
+def measure(
+    architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
+    context: Context = 1024,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    weights: Weights = None,
+    cache: Cache = None,
+    depth: Annotated[
+        list[int] | None, whole(1, help="Decode at this depth as well; may be given several times.")
+    ] = None,
+    runtime: RuntimeOption = "jax",
+    device: Annotated[
+        str | None, typer.Option(help="A device file with a measure_command; default: this machine.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Measure the real latency and memory of an architecture, on this machine or by a device's command."""
+    from hardware_profiles import Workload
+    from hardware_profiles.measuring.measure import measure as measure_architecture
+    from hardware_profiles.measuring.remote import measure_on
+    from hardware_profiles.measuring.this_machine import THIS_MACHINE, resolve_device
+
+    model = show.find_architecture(architecture)
+    if device is None or device == THIS_MACHINE:
+        found = measure_architecture(
+            model,
+            context,
+            batch,
+            dtype,
+            weights,
+            progress=_say,
+            depths=depth or (),
+            cache=cache,
+            runtime=runtime,
+        )
+    else:
+        workload = Workload(context, batch, dtype, weights=weights, cache=cache)
+        found = measure_on(resolve_device(device), model, workload)
+    _print_json(found) if json_ else show.pairs(found, out_console)
+
+
+@app.command()
+def calibrate(
+    name: Annotated[str, typer.Option(help="Name of the profile.")],
+    out: Annotated[Path, typer.Option(help="Device file to write.")],
+    grid: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DTYPE[/WEIGHTS[/CACHE]]",
+            help="Such as float32 or float32/int4/float16; may be given several times.",
+        ),
+    ] = None,
+    runtime: RuntimeOption = "jax",
+) -> None:
+    """Measure this machine block by block and write a calibrated profile; an interrupted one goes on."""
+    from hardware_profiles.measuring.calibrate import ROWS
+    from hardware_profiles.measuring.calibrate import calibrate as calibrate_machine
+
+    with show_profiles.keeping(out.with_suffix(ROWS), error_console) as progress:
+        profile = calibrate_machine(name, out, grid, types=types, progress=progress, runtime=runtime)
+    show_profiles.families(profile, out_console)
+    _tell(f"profile: {out}")
+
+
+@app.command()
+def validate(
+    device: Annotated[str, typer.Argument(help="Name, file or this-machine.")],
+    architectures: Annotated[list[str], typer.Argument(metavar="ARCH.json...")],
+    context: Context = 1024,
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
+    weights: Weights = None,
+    cache: Cache = None,
+    processes: Annotated[int, whole(1, help="Fresh processes for each model.")] = 3,
+    store: Annotated[bool, typer.Option("--store", help="Keep the errors in the device file.")] = False,
+    json_: Json = False,
+) -> None:
+    """Judge a profile of this machine: predictions against whole models measured here, with its runtime."""
+    from hardware_profiles.measuring import validate as validating
+    from hardware_profiles.measuring.this_machine import resolve_device, write_whole
+
+    profile = resolve_device(device, progress=_say)
+    if store and not Path(device).is_file():
+        raise InvalidInput(f"--store keeps the errors in a device file; {device!r} is not one")
+    models = [(Path(a).name.removesuffix(".arch.json"), show.find_architecture(a)) for a in architectures]
+    with show_profiles.counting("measuring", error_console) as progress:
+        found = validating.validate(
+            profile, models, context, batch, dtype, weights, cache, processes, progress
+        )
+    if store:
+        write_whole(Path(device), validating.with_validation(profile, found).to_yaml())
+    _print_json(found) if json_ else show_profiles.validation(found, out_console)
+
+
+@app.command()
+def devices(name: Annotated[str | None, typer.Argument()] = None) -> None:
+    """List the devices, or show one with the source of each number."""
+    show.devices(name, out_console, _say)
+
+
+@app.command()
+def spaces(preset: Annotated[str | None, typer.Argument()] = None) -> None:
+    """List the search spaces, or show one: size, classes, rules, references."""
+    show_spaces.spaces(preset, out_console)
+
+
+@app.command()
+def operators(
+    operator: Annotated[str | None, typer.Argument(help="A name; to check, an .arch.json file too.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Run the conformance suite.")] = False,
+) -> None:
+    """List the operators, show one, or check that they do what every operator must."""
+    from archsearch.cli.show import operators as show_operators
+
+    if not check:
+        show_operators.operators(operator, out_console)
+    elif not show_operators.conformance(operator, out_console):
+        raise typer.Exit(1)
+
+
+@app.command()
+def architectures(name: Annotated[str | None, typer.Argument()] = None) -> None:
+    """List reference layouts and published models, or print one as an architecture file."""
+    show.architectures(name, out_console)
+
+
+@app.command()
+def doctor() -> None:
+    """Check what archsearch needs on this machine."""
+    from archsearch.cli.doctor import doctor as examine
+
+    if not examine(out_console):
+        raise typer.Exit(1)
+
+
+def main() -> NoReturn:
+    """Entry point: runs a verb and turns exceptions into messages and exit codes."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        app()
+    except SystemExit as end:  # typer has shown bad arguments (2) and an interruption (1 or 130) itself
+        return 0 if not end.code else 2 if end.code == 2 else 1
+    except InvalidInput as error:
+        return _fail(2, error)
+    except KeyboardInterrupt:
+        error_console.print("stopped", highlight=False)
+        return 1
+    except BrokenPipeError:
+        # Whoever read the output has enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _fail(1, error)
+    return 0
+
+
+def _fail(code: int, error: Exception) -> int:
+    if os.environ.get("ARCHSEARCH_DEBUG"):
+        raise error
+    text = str(error) or type(error).__name__
+    if code == 1 and not isinstance(error, RuntimeError | OSError):
+        text = f"{type(error).__name__}: {text} (ARCHSEARCH_DEBUG=1 shows where)"
+    _say(f"archsearch: {text}")
+    return code
+
+
+@contextmanager
+def _watching(path: Path) -> Iterator[Any]:
+    """The display of a run; whatever ends it, say how to go on."""
+    from archsearch.cli.progress import Display
+
+    display = Display(error_console)
+    try:
+        yield display
+    except BaseException as error:
+        display.close()
+        if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput):
+            _say(f"nothing is lost; archsearch resume {path} goes on from here")
+        raise
+    finally:
+        display.close()
+
+
+def _tell_end(results: Results, path: Path) -> None:
+    show.winners(results, out_console)
+    _tell(f"report: {path / 'report' / 'index.html'}")
+
+
+def _tell(line: str) -> None:
+    out_console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    error_console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=1))  # noqa: T201

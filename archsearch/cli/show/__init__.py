@@ -1,0 +1,1 @@
+"""What the command line prints: tables of values that other modules know."""

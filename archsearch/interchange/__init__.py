@@ -1,0 +1,1 @@
+"""What leaves archsearch and comes in: exports, and the classes of published models."""

@@ -1,0 +1,219 @@
+"""`run` and `resume`: a campaign from its file to its report."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run
+from archsearch.campaign.file import Campaign
+from archsearch.campaign.journal import FORMAT, VERSION, Journal
+from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.results import Results
+from archsearch.campaign.summary import reference_point
+from archsearch.evaluation.conformance import refuse_broken
+from archsearch.evaluation.evaluator import Evaluator
+from archsearch.evidence.finalists import check_finalists, check_places, measure_finalists, places
+from archsearch.executors import WorkerSettings, make_executor
+from archsearch.reporting import write_report
+from archsearch.search.generations import Loop
+from genomes import InvalidInput
+from hardware_profiles import Device
+from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
+
+ExecutorName = Literal["ray", "local"]
+Watch = Callable[["Session"], None]
+Say = Callable[[str], None]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where trials run."""
+
+    executor: ExecutorName = "ray"
+    address: str | None = None
+    count: int | None = None
+    """As many as there is room for where None."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A look at a run while it goes on."""
+
+    loaded: LoadedRun
+    evaluator: Evaluator
+    workers: int
+    started: float
+
+
+def run(
+    campaign: Campaign,
+    out: Path | str | None = None,
+    workers: Workers | None = None,
+    watch: Watch | None = None,
+    say: Say | None = None,
+) -> Results:
+    """Run a campaign into a new directory (`runs/NAME` by default) and write its report.
+
+    Raises `InvalidInput` before anything is made where the campaign cannot be carried out or the directory
+    exists; `RuntimeError` where workers cannot start or no reference can be trained. Whatever ends it, what
+    was computed stays, and `resume` goes on.
+    """
+    directory = RunDirectory(Path(out) if out is not None else Path("runs") / campaign.name)
+    if directory.path.exists():
+        raise InvalidInput(
+            f"{directory.path} exists; a run never overwrites another: choose --out, "
+            f"or go on with it by archsearch resume {directory.path}"
+        )
+    campaign.check()
+    refuse_broken(campaign.blocks(), campaign.proxy.width)
+    devices = _devices(campaign, say)
+    _price_references(campaign, devices)
+    _price_choices(campaign, devices, say)
+    check_finalists(campaign, devices)
+    directory.create(campaign, devices)
+    return _session(load_run(directory.path), workers or Workers(), watch)
+
+
+def resume(
+    path: Path | str,
+    workers: Workers | None = None,
+    watch: Watch | None = None,
+    say: Say | None = None,
+) -> Results:
+    """Go on with a run where it stopped; of a finished one, just its results.
+
+    Trials that were in flight are run again, nothing else. By default on the executor that the run had.
+    Damaged lines of the journal are told to `say`; what they held is found again or trained again.
+    """
+    loaded = load_run(path)
+    for damage in loaded.damages:
+        if say is not None:
+            say(f"{loaded.directory.journal}: {damage}")
+    if loaded.ledger.finished:
+        results = loaded.results()
+        if not (loaded.directory.report / "index.html").exists():  # killed while it was written
+            write_report(results, loaded.directory.report)
+        return results
+    loaded.campaign.check()
+    if loaded.campaign.finalists.count:
+        check_places(places(loaded.pricing))
+    return _session(loaded, workers or _last_workers(loaded), watch)
+
+
+def _last_workers(loaded: LoadedRun) -> Workers:
+    """Those of the last session."""
+    for event in reversed(loaded.events):
+        if event["event"] == "run":
+            return Workers(event["executor"], event["address"], event["asked_workers"])
+    return Workers()
+
+
+def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Results:
+    campaign, directory, ledger = loaded.campaign, loaded.directory, loaded.ledger
+    budget = campaign.budget
+    settings = WorkerSettings(threads=budget.threads, platform=budget.platform, timeout_s=budget.timeout_s)
+    started = time.time()
+    with Journal(directory.journal) as journal:
+        with make_executor(workers.executor, workers.count, workers.address, settings) as executor:
+            event = journal.write(
+                "run",
+                format=FORMAT,
+                version=VERSION,
+                executor=workers.executor,
+                address=workers.address,
+                asked_workers=workers.count,
+                workers=executor.workers,
+                began=started,
+                reference_point=_reference_point(loaded),
+            )
+            ledger.apply(event)
+
+            def look() -> None:
+                if watch is not None:
+                    watch(session)
+
+            cache = default_cache_dir() / "compiled"
+            evaluator = Evaluator(campaign, directory.path, ledger, journal, executor, cache, look)
+            session = Session(loaded, evaluator, executor.workers, started)
+            with _stop_noted(journal):
+                Loop(directory, ledger, journal, loaded.pricing, evaluator).run()
+        # The workers are gone: what is measured has the machine to itself.
+        with _stop_noted(journal):
+            measure_finalists(loaded, journal, look)
+        ledger.apply(journal.write("finished"))
+        look()
+    results = loaded.results()
+    write_report(results, directory.report)
+    return results
+
+
+@contextlib.contextmanager
+def _stop_noted(journal: Journal) -> Iterator[None]:
+    """Write down why a run was left before its end."""
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # a full disk must not hide the cause
+            journal.write("stopped", reason=f"{type(error).__name__}: {error}".removesuffix(": "))
+        raise
+
+
+def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:
+    names = dict.fromkeys(o.device for o in campaign.objectives if o.device is not None)
+    devices = {}
+    for name in names:
+        try:
+            devices[name] = resolve_device(name, progress=say)
+        except InvalidInput as error:
+            index = [o.device for o in campaign.objectives].index(name)
+            raise InvalidInput(f"objectives.{index}.device: {error}") from None
+    return devices
+
+
+def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
+    """Find out before the run whether every objective can be priced."""
+    pricing = Pricing.of(campaign, devices)
+    for name in campaign.references:
+        try:
+            pricing.costs(campaign.reference(name).at(campaign.target))
+        except InvalidInput as error:
+            raise InvalidInput(f"reference {name}: {error}") from None
+
+
+def _price_choices(campaign: Campaign, devices: dict[str, Device], say: Say | None) -> None:
+    """Find out before the run whether candidates can be priced as they may be stored, and tell where only a
+    roofline does it; by the first reference that has a price, since a runtime may not run the others."""
+    pricing = Pricing.of(campaign, devices)
+    layouts = [campaign.reference(name) for name in campaign.references]
+    priced = [each for each in layouts if pricing.judged(each.at(campaign.target))[0]]
+    remarks: list[str] = []
+    for stored in campaign.search_space.stored.combinations() if priced else ():
+        architecture = replace(priced[0], **stored).at(campaign.target)
+        try:
+            pricing.costs(architecture)
+        except InvalidInput as error:
+            chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
+            raise InvalidInput(f"space: candidates stored in {chosen}: {error}") from None
+        remarks += pricing.unmeasured_types(architecture)
+    for remark in dict.fromkeys(remarks):
+        _log.warning(remark)
+        if say is not None:
+            say(remark)
+
+
+def _reference_point(loaded: LoadedRun) -> dict[str, float]:
+    """The one fixed at the start of the run, by the first session."""
+    if loaded.ledger.reference_point is not None:
+        return loaded.ledger.reference_point
+    campaign = loaded.campaign
+    costs: list[dict[str, Any]] = []
+    for name in campaign.references:
+        priced = loaded.pricing.costs(campaign.reference(name).at(campaign.target))
+        costs.append({key: {"value": cost.value} for key, cost in priced.items()})
+    return reference_point(loaded.pricing.objectives, costs)

@@ -1,0 +1,112 @@
+"""Finalists measured again: predicted beside measured, and how far predictions were off."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from archsearch.campaign.results import Candidate, Objective, Results, Summary
+from archsearch.reporting import units
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of one finalist, in words."""
+
+    candidate: Candidate
+    figure: str
+    where: str
+    predicted: str
+    interval: str
+    measured: str
+    spread: str
+    error: str
+    remark: str
+
+
+def finalists(results: Results) -> list[Candidate]:
+    """Those that were chosen to be measured, best first."""
+    by_id = {candidate.id: candidate for candidate in results.candidates}
+    return [by_id[id] for id in results.finalists if id in by_id]
+
+
+def error(candidate: Candidate, objective: Objective) -> float | None:
+    """Predicted over measured, less one; None where nothing above zero was measured."""
+    found, predicted = candidate.measured.get(objective.name), candidate.objectives.get(objective.name)
+    return predicted / found.median - 1 if found and found.median > 0 and predicted is not None else None
+
+
+def rows(results: Results) -> list[Row]:
+    """Each finalist's figures, measured or failed."""
+    chosen, found = finalists(results), []
+    styles = {o.name: _style(o, chosen) for o in results.objectives}
+    for c in chosen:
+        for o in results.objectives:
+            summary, failure = c.measured.get(o.name), c.measured_failures.get(o.name)
+            if summary is None and failure is None:
+                continue
+            style, off = styles[o.name], error(c, o)
+            figure, _, where = o.label.partition(" on ")
+            found.append(
+                Row(
+                    candidate=c,
+                    figure=f"{figure} ({style.unit.symbol})",
+                    where=f"on {where}",
+                    predicted=style.text(c.objectives.get(o.name)),
+                    interval=style.range(*c.intervals[o.name]) if o.name in c.intervals else "",
+                    measured=style.text(summary.median) if summary else units.DASH,
+                    spread=style.range(summary.p10, summary.p90) if summary else "",
+                    error=units.DASH if off is None else f"{100 * off:+.1f} %".replace("-", units.MINUS),
+                    remark=f"failed: {failure}" if failure else _remark(summary),
+                )
+            )
+    return found
+
+
+def lead(results: Results) -> str:
+    """How far predictions were off, in the median and at most, and how many lie in their interval."""
+    chosen, parts = finalists(results), []
+    inside = figures = 0
+    for o in results.objectives:
+        measured = [c for c in chosen if error(c, o) is not None]
+        off = [abs(e) for c in measured if (e := error(c, o)) is not None]
+        if not off:
+            continue
+        bounds = [(c.intervals[o.name], c.measured[o.name].median) for c in measured if o.name in c.intervals]
+        inside += sum(low <= value <= high for (low, high), value in bounds)
+        figures += len(bounds)
+        words = f"{units.percent(median(off))} in {o.label}"
+        parts.append(words + (f" (at most {units.percent(max(off))})" if len(off) > 1 else ""))
+    if not parts:
+        return "No measurement has succeeded." if any(c.measured_failures for c in chosen) else ""
+    return (
+        f"In the median predictions were off by {'; by '.join(parts)}. {inside} of {figures} measured "
+        "figures lie in the predicted interval."
+    )
+
+
+def unmeasured(results: Results) -> list[str]:
+    """Which objectives were not measured and why, a sentence for each cause."""
+    causes: dict[str, list[str]] = {}
+    labels = {o.name: o.label for o in results.objectives}
+    for name, cause in results.unmeasured.items():
+        causes.setdefault(cause, []).append(labels.get(name, name))
+    return [f"Not measured: {', '.join(names)}; {cause}." for cause, names in causes.items()]
+
+
+def _style(objective: Objective, candidates: Iterable[Candidate]) -> units.Style:
+    """One for predicted and measured, so that their digits compare."""
+    values = [c.objectives.get(objective.name) for c in candidates]
+    values += [c.measured[objective.name].median for c in candidates if objective.name in c.measured]
+    return units.style_for(objective.unit, [value for value in values if value is not None])
+
+
+def _remark(summary: Summary | None) -> str:
+    """What stands against a measurement."""
+    if summary is None:
+        return ""
+    spread = (
+        "" if summary.repeat_spread is None else f" (processes {units.percent(summary.repeat_spread)} apart)"
+    )
+    found = [f"not stable{spread}"] if summary.stable is False else []
+    found += ["other programs ran meanwhile"] if summary.disturbed else []
+    return ", ".join(found)

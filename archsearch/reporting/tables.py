@@ -1,0 +1,141 @@
+"""The run as CSV files (RFC 4180): winners, candidates, trials. Numbers in full precision, in SI units."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from archsearch.campaign.results import Candidate, Results, Trial
+from archsearch.reporting import facts
+
+_SCALES = ("proxy", "target")
+_MEASURES = ("score", "loss", "accuracy", "metric")
+
+Value = str | int | float | bool | None
+
+
+def write_tables(results: Results, folder: Path) -> list[Path]:
+    """Write `front.csv`, `candidates.csv` and `trials.csv`; returns their paths."""
+    tables = {
+        "front.csv": front_rows(results),
+        "candidates.csv": candidate_rows(results),
+        "trials.csv": trial_rows(results),
+    }
+    for name, rows in tables.items():
+        _write(folder / name, rows)
+    return [folder / name for name in tables]
+
+
+def front_rows(results: Results) -> list[list[Value]]:
+    """A header, then one row a winner, best quality first."""
+    signals = facts.signal_names(results)
+    stored = facts.stored_in(results)
+    header: list[Value] = ["id", "fingerprint", "name", "pattern", *stored]
+    header += [*(o.name for o in results.objectives), *signals, *(f"parameters[{s}]" for s in _SCALES)]
+    measured = _measured_names(results)
+    header += _measured_header(measured)
+    rows: list[list[Value]] = [header]
+    for candidate in facts.winners(results):
+        row: list[Value] = [candidate.id, candidate.fingerprint, candidate.name, candidate.pattern]
+        row += [candidate.stored.get(what) for what in stored]
+        row += [*_values(candidate, results), *_signals(candidate, signals), *_sizes(candidate)]
+        rows.append([*row, *_measured(candidate, measured)])
+    return rows
+
+
+def candidate_rows(results: Results) -> list[list[Value]]:
+    """A header, then one row a candidate in the order of judgement, with intervals of predicted costs."""
+    signals = facts.signal_names(results)
+    priced = [o.name for o in results.objectives if any(o.name in c.intervals for c in results.candidates)]
+    header: list[Value] = ["id", "fingerprint", "name", "origin", "generation", "status", "cause", "rung"]
+    stored = facts.stored_in(results)
+    header += ["on_front", "genome", "pattern", *stored, *(o.name for o in results.objectives)]
+    header += [f"{name}.{end}" for name in priced for end in ("low", "high")]
+    measured = _measured_names(results)
+    header += [*signals, *(f"parameters[{scale}]" for scale in _SCALES), *_measured_header(measured)]
+    rows: list[list[Value]] = [header]
+    for c in results.candidates:
+        row: list[Value] = [c.id, c.fingerprint, c.name, c.origin, c.generation, c.status, c.cause, c.rung]
+        row += [c.id in results.front, c.genome, c.pattern]
+        row += [*(c.stored.get(what) for what in stored), *_values(c, results)]
+        for name in priced:
+            row += c.intervals.get(name, (None, None))
+        rows.append([*row, *_signals(c, signals), *_sizes(c), *_measured(c, measured)])
+    return rows
+
+
+def trial_rows(results: Results) -> list[list[Value]]:
+    """A header, then one row a trial; seconds stand in a column for each phase."""
+    phases = _phases(results.trials)
+    header: list[Value] = ["id", "candidate", "task", "rung", "steps", "learning_rate", "seed", "status"]
+    header += [
+        "chosen",
+        *_MEASURES,
+        *(f"seconds[{phase}]" if phase else "seconds" for phase in phases),
+        "cause",
+    ]
+    rows: list[list[Value]] = [header]
+    for t in results.trials:
+        row: list[Value] = [t.id, t.candidate, t.task, t.rung, t.steps, t.learning_rate, t.seed, t.status]
+        row += [t.chosen, *(t.result.get(measure) for measure in _MEASURES)]
+        seconds = _seconds(t)
+        rows.append([*row, *(seconds.get(phase) for phase in phases), t.result.get("cause")])
+    return rows
+
+
+def _values(candidate: Candidate, results: Results) -> list[Value]:
+    return [candidate.objectives.get(objective.name) for objective in results.objectives]
+
+
+def _signals(candidate: Candidate, names: Sequence[str]) -> list[Value]:
+    return [candidate.signals.get(name) for name in names]
+
+
+def _sizes(candidate: Candidate) -> list[Value]:
+    return [candidate.parameters.get(scale) for scale in _SCALES]
+
+
+def _measured_names(results: Results) -> list[str]:
+    """Objectives that some candidate was measured on."""
+    return [o.name for o in results.objectives if any(o.name in c.measured for c in results.candidates)]
+
+
+def _measured_header(names: Sequence[str]) -> list[Value]:
+    return [f"measured_{name}{end}" for name in names for end in ("", ".p10", ".p90")]
+
+
+def _measured(candidate: Candidate, names: Sequence[str]) -> list[Value]:
+    found: list[Value] = []
+    for name in names:
+        summary = candidate.measured.get(name)
+        found += (summary.median, summary.p10, summary.p90) if summary else (None, None, None)
+    return found
+
+
+def _seconds(trial: Trial) -> dict[str, float]:
+    """Seconds by phase; under an empty name where the record holds one sum."""
+    seconds = trial.result.get("seconds")
+    if isinstance(seconds, dict):
+        return seconds
+    return {} if seconds is None else {"": seconds}
+
+
+def _phases(trials: Iterable[Trial]) -> list[str]:
+    found = {phase for trial in trials for phase in _seconds(trial)}
+    return [phase for phase in facts.PHASES if phase in found] + sorted(found - set(facts.PHASES))
+
+
+def _write(path: Path, rows: Iterable[Sequence[Value]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([_text(value) for value in row] for row in rows)
+
+
+def _text(value: Value) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return repr(float(value))
+        case _:
+            return str(value)

@@ -1,0 +1,1 @@
+"""What is tried next: algorithms, admission of layouts, generations."""
