@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-FIRST = ("test_readme.py", "test_run.py", "test_executors.py", "test_measuring.py")
+FIRST = ("test_readme.py", "test_launch.py", "test_executors.py", "test_measure.py")
 """Files of few, long tests: begun last, they would keep one of two workers waiting for the other."""
 
 

@@ -15,7 +15,7 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-import parity  # noqa: E402
+from support import parity  # noqa: E402
 
 WIDTH, TOKENS = 16, 23
 SEED = 2

@@ -1,0 +1,569 @@
+"""What a campaign says before anything is trained: its file, its arithmetic, its genetic algorithm."""
+
+import json
+import math
+import random
+from dataclasses import replace
+from itertools import islice, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archsearch.campaign.dominance import nondominated
+from archsearch.campaign.file import load_campaign
+from archsearch.campaign.ledger import Ledger
+from archsearch.campaign.objectives import Pricing, objective
+from archsearch.campaign.results import Objective
+from archsearch.campaign.sections import SearchSection
+from archsearch.campaign.summary import QUALITY_FLOOR, hypervolume, reference_point
+from archsearch.launch import run
+from archsearch.search.nsga2 import Fitness, Individual, children, survivors, tournament
+from genomes import InvalidInput, parse_genome, preset, random_genome, reference
+from hardware_profiles.measuring.this_machine import resolve_device
+from support import ROOT, campaigns
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return campaigns.text_folder(tmp_path_factory.mktemp("text"))
+
+
+@pytest.fixture
+def file(tmp_path, text):
+    return campaigns.write(tmp_path / "tiny.yaml", campaigns.tiny(text))
+
+
+def refused(file: Path, *overrides: str) -> str:
+    """The message that a campaign is refused with; `run` makes nothing."""
+    out = file.parent / "refused"
+    with pytest.raises(InvalidInput) as caught:
+        run(load_campaign(file, overrides), out)
+    assert not out.exists()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_tiny_campaign_is_accepted(file):
+    load_campaign(file).check()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("buget={rungs: [5, 10]}", ["'buget'", "budget", "objectives"]),
+        ("budget.rung=[5]", ["'budget.rung'", "rungs", "learning_rates"]),
+        ("objectives.1.devise=l4", ["'objectives.1.devise'", "device", "context"]),
+        ("search.population=many", ["search.population = 'many'", "integer"]),
+        ("search.population=1", ["search.population = 1", "2"]),
+        ("proxy.width='16'", ["proxy.width = '16'", "integer"]),
+        ("proxy=", ["proxy = None"]),
+        ("seed=-1", ["seed = -1", "0"]),
+        ("name=../up", ["name = '../up'"]),
+        ("objectives.1={metric: decode_latency_s}", ["objectives.1", "needs a device", "this-machine"]),
+        ("objectives.1.device=", ["objectives.1", "decode_latency_s needs a device"]),
+        ("objectives.1.device=no-such-phone", ["objectives.1.device", "no-such-phone", "raspberry-pi-5"]),
+        ("objectives.1.device=no/such.yaml", ["objectives.1.device", "no/such.yaml"]),
+        ("objectives.3.device=l4", ["objectives.3", "parameters does not depend on a device"]),
+        ("objectives.1.dtype=int3", ["objectives.1.dtype = 'int3'", "float32"]),
+        ("objectives.1.metric=speed", ["objectives.1.metric = 'speed'", "decode_latency_s"]),
+        ("objectives.1.direction=up", ["objectives.1.direction = 'up'", "'min'"]),
+        ("objectives=[{metric: parameters}]", ["objectives", "quality"]),
+        ("objectives=[]", ["objectives"]),
+        ("objectives.0.at_least=0.5", ["objectives.0", "quality", "at_least"]),
+        ("objectives.0.direction=min", ["objectives.0", "max"]),
+        ("proxy.head_dim=5", ["proxy", "head_dim 5 does not divide width 16"]),
+        ("target.head_dim=48", ["target", "head_dim 48 does not divide width 64"]),
+        ("proxy.head_dim=16", ["proxy scale", "attention(kv=1/2"]),
+        ("target.head_dim=64", ["target scale", "attention(kv=1/2"]),
+        ("proxy.blocks=4", ["proxy.blocks = 4", "space.blocks"]),
+        ("space.blocks=1", ["space", "blocks = 1", "at least 2"]),
+        ("space.blocks=2", ["space", "rules"]),
+        ("space.preset=huge", ["space", "'huge'", "hybrid"]),
+        ("space={preset: null}", ["space", "without a preset, classes and blocks"]),
+        ("space.classes={a: [warp]}", ["space", "unknown operator 'warp'", "attention"]),
+        ("space.classes={a: []}", ["space.classes.a = []", "at least 1"]),
+        ("space.classes={a: [skip, skip]}", ["space", "class a", "repeated variants"]),
+        ("space.classes={swiglu: ['swiglu(3)']}", ["space", "swiglu is one of hybrid already"]),
+        ("space={preset: star, deploys_to: [vllm]}", ["space", "no runtime shares"]),
+        ("space={preset: hybrid, blocks: 3, deploys_to: [vllm]}", ["space", "holds nothing that vllm load"]),
+        ("space.deploys_to=[tpu]", ["space.deploys_to", "tpu", "llama.cpp"]),
+        ("references=[gpt-5]", ["references.0", "'gpt-5'", "transformer++", "lfm2"]),
+        ("references=[lfm2, lfm2]", ["references", "twice"]),
+        ("references=[]", ["references"]),
+        ("tasks.1.task=sorting", ["tasks.1", "'sorting'", "in-context-recall", "text"]),
+        ("tasks.1.task=3", ["tasks.1.task = 3", "string"]),
+        ("tasks.1.vocabulary=16", ["tasks.1", "'vocabulary'", "vocab_size"]),
+        ("tasks.1.vocab_size=some", ["tasks.1", "vocab_size", "some"]),
+        ("tasks.1.settings=16", ["tasks.1.settings = 16"]),
+        ("tasks.0.weight=0", ["tasks.0.weight = 0", "greater than 0"]),
+        ("tasks.0.path=no/such/folder", ["tasks.0", "no/such/folder", "does not exist"]),
+        ("budget.rungs=[10, 5]", ["budget.rungs = [10, 5]", "larger"]),
+        ("budget.rungs=[5, 5]", ["budget.rungs = [5, 5]", "larger"]),
+        ("budget.rungs=[1]", ["budget.rungs = [1]", "2"]),
+        ("budget.rungs=[2]", ["budget", "decay_fraction"]),
+        ("budget.learning_rates=[0.0]", ["budget.learning_rates = [0.0]", "above 0"]),
+        ("budget.learning_rates=[0.1, 0.1]", ["budget.learning_rates", "differ"]),
+        ("budget.length=1", ["budget.length = 1", "2"]),
+        ("budget.platform=abacus", ["budget.platform = 'abacus'", "'cpu'"]),
+        ("search.elites=3", ["search", "elites 3", "population of 3"]),
+        ("search.algorithm=luck", ["search.algorithm = 'luck'", "nsga2"]),
+        ("search.mutation=2", ["search.mutation = 2", "1"]),
+    ],
+)
+def test_a_bad_value_is_refused_by_key_with_what_is_legal(file, override, said):
+    message = refused(file, override)
+    assert [words for words in said if words not in message] == [], message
+
+
+def test_a_bad_file_is_named_in_the_message(file):
+    assert str(file) in refused(file, "seed=-1")
+
+
+def test_a_missing_key_is_named(file, text):
+    data = campaigns.tiny(text)
+    for key in ("name", "target", "objectives", "tasks", "references"):
+        message = refused(campaigns.write(file, {k: v for k, v in data.items() if k != key}))
+        assert f"{key} is missing" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name: [", "not a YAML file"),
+        (b"\xff\xfe\x00", "not a YAML file"),
+        (b"- a\n- b\n", "found list"),
+        (b"", "found NoneType"),
+    ],
+)
+def test_what_is_no_campaign_file_is_refused(tmp_path, content, said):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    message = refused(path)
+    assert str(path) in message
+    assert said in message
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    assert "No such file" in refused(tmp_path / "none.yaml")
+    assert "directory" in refused(tmp_path)
+
+
+def test_text_that_cannot_be_read_is_refused(file, tmp_path):
+    (tmp_path / "empty").mkdir()
+    binary = tmp_path / "binary"
+    binary.mkdir()
+    (binary / "a.bin").write_bytes(bytes(range(256)) * 50)
+    short = tmp_path / "short.txt"
+    short.write_text("too short", encoding="utf-8")
+    assert "without files" in refused(file, f"tasks.0.path={tmp_path / 'empty'}")
+    assert "holds no text" in refused(file, f"tasks.0.path={binary}")
+    assert "not text" in refused(file, f"tasks.0.path={binary / 'a.bin'}")
+    assert "too little text" in refused(file, f"tasks.0.path={short}")
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [
+        [{"metric": "quality"}, {"metric": "quality", "direction": "max"}],
+        [{"metric": "parameters"}, {"metric": "parameters", "direction": "min", "at_most": 1e6}],
+        [{"metric": "parameters"}, {"metric": "parameters", "context": 4096}],
+        [{"metric": "state_bytes", "context": 9}, {"metric": "state_bytes", "context": 9, "at_most": 1e6}],
+        [
+            {"metric": "decode_latency_s", "device": "l4"},
+            {"metric": "decode_latency_s", "device": "l4", "direction": "min"},
+        ],
+    ],
+)
+def test_two_objectives_of_one_name_are_refused(file, text, cases):
+    data = campaigns.tiny(text)
+    data["objectives"] = [{"metric": "quality"}] * (cases[0]["metric"] != "quality") + cases
+    message = refused(campaigns.write(file, data))
+    assert "objectives" in message
+    assert "twice" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("seed", "key=value"),
+        ("=3", "key=value"),
+        ("seed=[", "not a YAML value"),
+        ("tasks.7.weight=1", "'7' is no index of a list of 2"),
+        ("tasks.first.weight=1", "'first' is no index"),
+        ("tasks.²=1", "is no index"),
+        ("tasks.-1.weight=1", "'-1' is no index"),
+        ("seed.deep=1", "inside a plain value"),
+        ("seed.very.deep=1", "inside a plain value"),
+    ],
+)
+def test_a_bad_override_is_refused(file, override, said):
+    message = refused(file, override)
+    assert f"--set {override}" in message
+    assert said in message
+
+
+def test_overrides_reach_any_key_in_order(file):
+    campaign = load_campaign(
+        file, ["seed=1", "seed=2", "budget.rungs=[7, 9]", "tasks.1.weight=0.5", "search.mutation=0.3"]
+    )
+    assert (campaign.seed, campaign.budget.rungs, campaign.search.mutation) == (2, [7, 9], 0.3)
+    assert [task.weight for task in campaign.tasks] == [2.0, 0.5]
+    assert campaign.budget.batch == 4
+
+
+def test_the_resolved_file_reads_back_equal_and_says_every_key(file, tmp_path):
+    campaign = load_campaign(file)
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(campaign.to_yaml(), encoding="utf-8")
+    assert load_campaign(resolved) == campaign
+    written = yaml.safe_load(resolved.read_text(encoding="utf-8"))
+    assert set(written) == set(type(campaign).model_fields)
+    assert set(written["budget"]) == set(type(campaign.budget).model_fields)
+
+
+EXAMPLES = [
+    path
+    for path in sorted(ROOT.joinpath("examples").glob("*.yaml"))
+    if "objectives" in yaml.safe_load(path.read_text(encoding="utf-8"))  # others are device files
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_the_examples_read(path):
+    campaign = load_campaign(path)
+    campaign.search_space.check_scale(campaign.target)
+
+
+def test_relative_paths_of_tasks_become_absolute(file, text, monkeypatch):
+    monkeypatch.chdir(text.parent)
+    for relative in (text.name, f"{text.name}/*.txt"):
+        campaign = load_campaign(file, [f"tasks.0.path={relative}"])
+        assert campaign.tasks[0].settings["path"] == str(text.parent / relative)
+        campaign.check()
+
+
+def test_a_task_used_twice_is_numbered(file):
+    one = "{task: in-context-recall, vocab_size: 16}"
+    campaign = load_campaign(file, [f"tasks=[{one}, {{task: compression}}, {one}]"])
+    names = [campaign.task_name(i) for i in range(3)]
+    assert names == ["in-context-recall-1", "compression", "in-context-recall-2"]
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "direction", "unit"),
+    [
+        ({"metric": "quality"}, "quality", "max", ""),
+        ({"metric": "parameters"}, "parameters", "min", ""),
+        (
+            {"metric": "decode_latency_s", "device": "this-machine", "context": 4096},
+            "decode_latency_s[this-machine,4096,1,float32]",
+            "min",
+            "s",
+        ),
+        (
+            {"metric": "peak_memory_bytes", "device": "l4", "batch": 8, "dtype": "float16"},
+            "peak_memory_bytes[l4,1024,8,float16]",
+            "min",
+            "bytes",
+        ),
+        (
+            {"metric": "state_bytes", "context": 64, "dtype": "bfloat16", "direction": "max"},
+            "state_bytes[64,1,bfloat16]",
+            "max",
+            "bytes",
+        ),
+        ({"metric": "decode_flops_per_token", "context": 64}, "decode_flops_per_token[64]", "min", ""),
+    ],
+)
+def test_objectives_have_full_names(file, section, name, direction, unit):
+    campaign = (
+        load_campaign(file, [f"objectives=[{json.dumps(section)}, {{metric: quality}}]"][:1])
+        if (section["metric"] != "quality")
+        else load_campaign(file, ["objectives=[{metric: quality}]"])
+    )
+    found = objective(campaign.objectives[0], campaign.references)
+    assert (found.name, found.direction, found.unit) == (name, direction, unit)
+    if name == "quality":
+        assert "transformer++" in found.label
+        assert "lfm2" in found.label
+
+
+def test_bounds_reject_by_name_and_value(file):
+    campaign = load_campaign(file, ["objectives.3.at_most=200000", "objectives.3.at_least=170000"])
+    devices = {name: resolve_device(name) for name in ("raspberry-pi-5", "galaxy-s24-ultra-cpu")}
+    pricing = Pricing.of(campaign, devices)
+
+    def rejection(name: str) -> str | None:
+        return pricing.rejection(pricing.costs(reference(name).layout(3).at(campaign.target)))
+
+    assert rejection("lfm2") == "parameters = 224096 is above at_most = 200000"
+    assert rejection("transformer++") == "parameters = 166336 is below at_least = 170000"
+
+
+# The arithmetic of fronts, against the plainest computation of it.
+
+COST, GAIN = Objective("cost", "cost", "", "min"), Objective("gain", "gain", "", "max")
+points = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12)
+
+
+def grid_area(values: list[tuple[int, int]], corner: tuple[int, int]) -> int:
+    """Unit cells between a cost at most, a gain at least, that some value dominates."""
+    cells = product(range(-1, corner[0]), range(corner[1], 9))
+    return sum(any(cost <= x and gain >= y + 1 for cost, gain in values) for x, y in cells)
+
+
+@given(points, st.tuples(st.integers(1, 8), st.integers(1, 8)))
+def test_hypervolume_is_the_area_that_is_dominated(values, corner):
+    found = hypervolume(values, (COST, GAIN), corner)
+    assert found == pytest.approx(grid_area(values, corner) / (corner[0] * corner[1]))
+
+
+@given(points, st.tuples(st.integers(0, 8), st.integers(0, 8)))
+def test_hypervolume_never_shrinks_and_ignores_the_dominated(values, more):
+    before = hypervolume(values, (COST, GAIN), (8, 1))
+    assert hypervolume([*values, more], (COST, GAIN), (8, 1)) >= before - 1e-12
+    kept = nondominated(values, (COST, GAIN))
+    front = [value for value, keep in zip(values, kept, strict=True) if keep]
+    assert hypervolume(front, (COST, GAIN), (8, 1)) == pytest.approx(before)
+
+
+@given(points)
+def test_nondominated_is_what_no_other_dominates(values):
+    def dominates(a, b):
+        return a[0] <= b[0] and a[1] >= b[1] and a != b
+
+    expected = [not any(dominates(other, value) for other in values) for value in values]
+    assert nondominated(values, (COST, GAIN)) == expected
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), max_size=10))
+def test_nondominated_in_three_dimensions(values):
+    expected = [
+        not any(all(a <= b for a, b in zip(other, value, strict=True)) and other != value for other in values)
+        for value in values
+    ]
+    assert nondominated(values, (COST, COST, COST)) == expected
+
+
+def test_quality_counts_in_deviations_and_costs_in_shares():
+    quality = Objective("quality", "quality", "", "max")
+    # from -5 to 1, and from 2e9 down to 1e9
+    assert hypervolume([(1.0, 1e9)], (quality, COST), (-5.0, 2e9)) == pytest.approx(6 * 0.5)
+    assert hypervolume([(1.0, 3e9)], (quality, COST), (-5.0, 2e9)) == 0.0
+    assert hypervolume([], (quality, COST), (-5.0, 2e9)) == 0.0
+
+
+def test_a_bound_of_zero_leaves_the_hypervolume_finite():
+    assert math.isfinite(hypervolume([(1.0, 3.0)], (GAIN, COST), (0.0, 4.0)))
+
+
+def test_the_reference_point_is_bound_or_twice_the_worst_reference():
+    quality = Objective("quality", "quality", "", "max")
+    references = [
+        {"cost": {"value": 3.0}, "gain": {"value": 8.0}},
+        {"cost": {"value": 5.0}, "gain": {"value": 6.0}},
+    ]
+    found = reference_point((quality, COST, GAIN), references)
+    assert found == {"quality": QUALITY_FLOOR, "cost": 10.0, "gain": 3.0}
+    bounded = (replace(COST, at_most=7.0), replace(GAIN, at_least=2.0))
+    assert reference_point(bounded, references) == {"cost": 7.0, "gain": 2.0}
+
+
+# The genetic algorithm.
+
+SPACE = preset("hybrid").with_blocks(4)
+
+
+def pool(values: list[tuple[float, ...]], seed: int = 0) -> list[Individual]:
+    rng = np.random.default_rng(seed)
+    return [
+        Individual(f"{i:016x}", random_genome(SPACE, rng), Fitness(value, (GAIN, COST)))
+        for i, value in enumerate(values)
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=14), st.integers(1, 14))
+def test_survivors_are_the_best_by_front_then_by_crowding(values, size):
+    individuals = pool(values)
+    kept = survivors(individuals, size)
+    assert len(kept) == min(size, len(values))
+    assert len({i.fingerprint for i in kept}) == len(kept)
+    # rank 0 is what nothing dominates, and no survivor lies on a later front than one left out
+    first = nondominated(values, (GAIN, COST))
+    assert [i.rank == 0 for i in individuals] == first
+    left = [i for i in individuals if i not in kept]
+    order = [(i.rank, -i.fitness.crowding_dist) for i in kept]
+    assert order == sorted(order)
+    assert all((i.rank, -i.fitness.crowding_dist) >= order[-1] for i in left)
+
+
+def test_survivors_of_nothing_are_none():
+    assert survivors([], 3) == []
+
+
+def test_a_tournament_of_all_finds_the_best():
+    individuals = survivors(pool([(float(i % 7), float(i)) for i in range(20)]), 20)
+    rng = np.random.default_rng(1)
+    best = tournament(individuals, 2000, rng)
+    assert (best.rank, best.fitness.crowding_dist) == (0, math.inf)
+    drawn = {tournament(individuals, 1, rng).fingerprint for _ in range(300)}
+    assert len(drawn) == 20
+
+
+def bred(seed: int, disturb: int) -> list[tuple[int, ...]]:
+    random.seed(disturb)
+    np.random.seed(disturb)  # noqa: NPY002  (that it does not matter is the question)
+    parents = survivors(pool([(float(i % 3), float(i % 4)) for i in range(8)]), 6)
+    search = SearchSection(population=6, generations=2)
+    found = []
+    for genome, _ in islice(children(parents, SPACE, search, np.random.default_rng(seed)), 20):
+        random.random()
+        np.random.random()  # noqa: NPY002
+        found.append(genome)
+    return found
+
+
+def test_children_depend_on_the_generator_and_on_nothing_else():
+    assert bred(7, disturb=1) == bred(7, disturb=2)
+    assert bred(7, disturb=1) != bred(8, disturb=1)
+
+
+def test_children_are_legal_and_leave_the_global_generators_alone():
+    random.seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    parents = survivors(pool([(float(i), float(i)) for i in range(6)]), 4)
+    search = SearchSection(population=6, generations=2, mutation=0.5)
+    for genome, redrawn in islice(children(parents, SPACE, search, np.random.default_rng(0)), 50):
+        SPACE.decode(genome)
+        assert all(genes > 0 for genes in redrawn.values())
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+
+
+def test_without_mutation_twins_have_their_parents_genome():
+    genome = parse_genome("11-71-31-72")
+    twins = [Individual(str(i), genome, Fitness((1.0, 1.0), (GAIN, COST))) for i in range(2)]
+    search = SearchSection(population=4, mutation=0.0, structural=0.0)
+    found = list(islice(children(survivors(twins, 2), SPACE, search, np.random.default_rng(0)), 10))
+    assert found == [(genome, {})] * 10
+
+
+# Quality by hand.
+
+RESOLUTIONS = {"text": 0.01, "in-context-recall": 0.5}
+
+
+def told(file: Path, scores: dict[str, tuple[float, float] | None]) -> Ledger:
+    """A ledger that was told two rungs of candidates' scores (text, recall); None: it failed at rung 1."""
+    campaign = load_campaign(file)
+    ledger = Ledger(campaign)
+    common = {"genome": None, "pattern": "", "kinds": [], "generation": 0, "costs": {}, "parameters": {}}
+    ledger.apply(
+        {"event": "run", "at": 1.0, "began": 1.0, "workers": 1, "reference_point": {"quality": -5.0}}
+    )
+    for name, values in scores.items():
+        origin = "reference" if name in campaign.references else "searched"
+        ledger.apply(
+            {
+                "event": "candidate",
+                "at": 2.0,
+                "fingerprint": f"f-{name}",
+                "proxy": name,
+                "name": name,
+                "origin": origin,
+                "rejected": None,
+                **common,
+            }
+        )
+        for rung in (0, 1):
+            failed = values is None and rung == 1
+            trials = []
+            for task, score in zip(RESOLUTIONS, values or (1.0, 1.0), strict=True):
+                for rate, loss in ((1, 2.0), (2, 3.0)):  # the second rate is worse, its score must not count
+                    result = {
+                        "status": "ok",
+                        "cause": None,
+                        "score": score + 10 * rung if rate == 1 else 99.0,
+                        "validation_loss": loss,
+                        "seconds": {},
+                    }
+                    key = f"{name}/{rung}/{task}/{rate}"
+                    trials.append(
+                        {
+                            "key": key,
+                            "id": key,
+                            "task": task,
+                            "replicate": 0,
+                            "directory": key,
+                            "result": result,
+                        }
+                    )
+            failure = {"kind": "error", "message": "it broke", "detail": ""} if failed else None
+            ledger.apply(
+                {
+                    "event": "job",
+                    "at": 3.0,
+                    "candidate": f"f-{name}",
+                    "proxy": name,
+                    "rung": rung,
+                    "seconds": 1.0,
+                    "startup_seconds": 0.0,
+                    "failure": failure,
+                    "asked": [trial["key"] for trial in trials],
+                    "trials": [] if failed else trials,
+                }
+            )
+    return ledger
+
+
+def test_quality_is_the_weighted_distance_from_the_references(file):
+    ledger = told(file, {"transformer++": (-3.0, 0.2), "lfm2": (-5.0, 0.4), "x": (-2.0, 0.8)})
+    # text: mean -4, deviation 1; recall: mean 0.3, deviation 0.1, which is below its resolution of 0.5
+    scale = ledger.scale(0, RESOLUTIONS)
+    assert scale is not None
+    assert scale["text"] == pytest.approx((-4.0, 1.0))
+    assert scale["in-context-recall"] == pytest.approx((0.3, 0.5))
+    by_hand = (2 * (-2.0 + 4.0) / 1.0 + 1 * (0.8 - 0.3) / 0.5) / 3
+    assert ledger.quality("x", 0, RESOLUTIONS) == pytest.approx(by_hand)
+    # the second rung has its own scale: all scores moved by ten, so quality is the same
+    assert ledger.signals("x", 1) == pytest.approx({"text": 8.0, "in-context-recall": 10.8})
+    assert ledger.quality("x", 1, RESOLUTIONS) == pytest.approx(by_hand)
+
+
+def test_a_failed_reference_is_left_out_of_the_scale(file):
+    ledger = told(file, {"transformer++": (-3.0, 0.2), "lfm2": None, "x": (-2.0, 0.8)})
+    scale = ledger.scale(1, RESOLUTIONS)
+    assert scale == {"text": pytest.approx((7.0, 0.01)), "in-context-recall": pytest.approx((10.2, 0.5))}
+    assert ledger.failure("lfm2", 1) == "error: it broke"
+    assert ledger.signals("lfm2", 1) is None
+    by_hand = (2 * 1.0 / 0.01 + (0.8 - 0.2) / 0.5) / 3
+    assert ledger.quality("x", 1, RESOLUTIONS) == pytest.approx(by_hand)
+
+
+def test_quality_waits_for_every_reference(file):
+    ledger = told(file, {"transformer++": (-3.0, 0.2), "x": (-2.0, 0.8)})
+    assert ledger.scale(0, RESOLUTIONS) is None
+    assert ledger.quality("x", 0, RESOLUTIONS) is None
+
+
+def test_devices_of_one_file_name_keep_their_own_profiles(file, tmp_path):
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    from archsearch.campaign.directory import RunDirectory
+
+    devices = {}
+    for folder, name in (("a", "raspberry-pi-5"), ("b", "l4")):
+        place = tmp_path / folder / "mine.yaml"
+        place.parent.mkdir()
+        place.write_text(resolve_device(name).to_yaml(), encoding="utf-8")
+        devices[str(place)] = resolve_device(place)
+    directory = RunDirectory(tmp_path / "run")
+    directory.create(load_campaign(campaigns.write(file, data)), devices)
+    assert {key: device.name for key, device in directory.devices().items()} == {
+        str(tmp_path / "a" / "mine.yaml"): "raspberry-pi-5",
+        str(tmp_path / "b" / "mine.yaml"): "l4",
+    }

@@ -1,0 +1,519 @@
+"""Campaigns from their file to their report: whole, killed, damaged, resumed; exports of what they found."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+
+from archsearch.campaign.directory import load_run
+from archsearch.campaign.file import Campaign
+from archsearch.campaign.status import status
+from archsearch.interchange.export import export
+from archsearch.launch import Workers, resume, run
+from archsearch.reporting import write_report
+from genomes import InvalidInput, load_architecture
+from genomes.accounting import parameters
+from support import campaigns, interrupting
+
+PATIENCE_S = 120.0
+TWO = Workers("local", None, 2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """One compilation cache for all runs of this file, empty at its start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARCHSEARCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("ARCHSEARCH_DEBUG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return campaigns.text_folder(tmp_path_factory.mktemp("text"))
+
+
+@pytest.fixture(scope="module")
+def campaign(text, tmp_path_factory) -> Campaign:
+    return campaigns.load(tmp_path_factory.mktemp("campaign"), campaigns.tiny(text))
+
+
+@pytest.fixture(scope="module")
+def base(campaign, tmp_path_factory) -> Path:
+    """A whole run on one worker; nobody writes into it."""
+    path = tmp_path_factory.mktemp("base") / "run"
+    run(campaign, path, Workers("local", None, 1))
+    return path
+
+
+@pytest.fixture
+def copy(base, tmp_path) -> Path:
+    return Path(shutil.copytree(base, tmp_path / "copy"))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def archsearch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command line in its own process."""
+    command = [sys.executable, "-m", "archsearch.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+
+
+def interrupted(campaign_file: Path, out: Path, signal_number: int, jobs: int) -> tuple[int, str]:
+    """Start `archsearch run` and send its group a signal when the journal holds so many jobs.
+
+    Returns exit code and stderr, after all of its workers have ended.
+    """
+    process = interrupting.start("run", campaign_file, "--out", out, "--executor", "local", "--workers", 2)
+    journal = out / "journal.jsonl"
+    interrupting.wait_until(
+        process, lambda: journal.exists() and journal.read_bytes().count(b'"event":"job"') >= jobs
+    )
+    return interrupting.stop(process, signal_number, group=True)
+
+
+def trial_files(path: Path) -> dict[str, bytes]:
+    """The trials done, with the time that each took: another run of one would write another."""
+    found = path.glob("candidates/*/trials/*/result.json")
+    return {str(file.relative_to(path)): file.read_bytes() for file in found}
+
+
+# A whole run.
+
+
+def test_a_run_leaves_the_promised_files(base, campaign):
+    for name in ("campaign.yaml", "environment.json", "journal.jsonl", "profiles/names.json"):
+        assert (base / name).is_file(), name
+    assert {path.stem for path in (base / "profiles").glob("*.yaml")} == {
+        "raspberry-pi-5",
+        "galaxy-s24-ultra-cpu",
+    }
+    assert Campaign.model_validate(yaml.safe_load((base / "campaign.yaml").read_text("utf-8"))) == campaign
+    environment = json.loads((base / "environment.json").read_text("utf-8"))
+    assert environment["versions"].keys() >= {"archsearch", "jax", "flax", "numpy"}
+    assert {path.name for path in (base / "report").iterdir()} >= {
+        "index.html",
+        "front.csv",
+        "candidates.csv",
+        "trials.csv",
+    }
+    assert list((base / "report").glob("*.png"))
+    results = load_run(base).results()
+    for candidate in results.candidates:
+        folder = base / "candidates" / candidate.fingerprint
+        proxy, target = (load_architecture(folder / f"{x}arch.json") for x in ("", "target."))
+        assert (proxy.width, target.width, len(target.blocks)) == (16, 64, 6)
+        judged = json.loads((folder / "result.json").read_text("utf-8"))
+        assert judged["status"] == candidate.status
+        assert judged["objectives"] == candidate.objectives
+    for trial in load_run(base).ledger.trials.values():
+        folder = base / trial.directory
+        assert json.loads((folder / "result.json").read_text("utf-8")) == trial.result
+        steps = [int(row["step"]) for row in rows(folder / "curve.csv")]
+        assert steps == list(range(trial.result["resumed_from_step"], trial.result["steps"]))
+        assert (folder / "log.txt").read_text("utf-8").count("\n") >= 2
+    assert list(base.rglob("*.tmp")) + list(base.rglob(".*")) == []
+
+
+def test_the_counts_add_up(base):
+    results = load_run(base).results()
+    evaluated = [c for c in results.candidates if c.status == "evaluated"]
+    searched = [c for c in evaluated if c.origin == "searched"]
+    assert len(searched) == campaigns.SEARCHED
+    assert sum(c.generation == 0 for c in searched) == 3
+    assert [c.name for c in evaluated if c.origin == "reference"] == ["transformer++", "lfm2"]
+    fingerprints = [c.fingerprint for c in results.candidates]
+    assert len(set(fingerprints)) == len(fingerprints)
+    assert len({c.pattern for c in searched}) == len(searched)
+    assert {path.name for path in (base / "candidates").iterdir()} == set(fingerprints)
+    # two tasks for each candidate at each rung that it reached
+    counts = campaigns.trial_counts(base)
+    assert set(counts.values()) == {1}
+    promoted = sum(c.rung == 1 for c in evaluated)
+    assert promoted >= campaigns.REFERENCES + 1 + 1
+    assert len(counts) == 2 * len(evaluated) + 2 * promoted
+    assert len(rows(base / "report" / "trials.csv")) == len(counts)
+    assert len(rows(base / "report" / "candidates.csv")) == len(fingerprints)
+
+
+def test_a_promoted_trial_goes_on_from_the_shorter_one(base):
+    trials = load_run(base).ledger.trials.values()
+    assert {t.result["resumed_from_step"] for t in trials if t.rung == 1} == {4}  # the decay of 5 steps: 1
+    assert {t.result["resumed_from_step"] for t in trials if t.rung == 0} == {0}
+
+
+def test_the_front_is_of_the_last_rung_and_not_dominated(base):
+    results = load_run(base).results()
+    front = [results.candidate(i) for i in results.front]
+    assert front
+    assert {c.rung for c in front} == {1}
+    assert [row["id"] for row in rows(base / "report" / "front.csv")] == list(results.front)
+    signs = [1 if o.direction == "min" else -1 for o in results.objectives]
+
+    def axes(c):
+        return [sign * c.objectives[o.name] for sign, o in zip(signs, results.objectives, strict=True)]
+
+    rivals = [axes(c) for c in results.candidates if c.rung == 1]
+    for winner in map(axes, front):
+        assert not [r for r in rivals if r != winner and all(a <= b for a, b in zip(r, winner, strict=True))]
+    row = rows(base / "report" / "front.csv")[0]
+    assert {"decode_latency_s[raspberry-pi-5,512,1,float32]", "score[text]", "pattern"} <= row.keys()
+
+
+def test_bounds_reject_before_training_and_say_why(base):
+    results = load_run(base).results()
+    rejected = [c for c in results.candidates if c.status == "rejected"]
+    assert rejected
+    for candidate in rejected:
+        assert candidate.objectives["parameters"] > 190_000
+        assert candidate.cause is not None
+        assert "above at_most = 190000" in candidate.cause
+        assert candidate.rung == -1
+        assert not (base / "candidates" / candidate.fingerprint / "trials").exists()
+    trained = {event["candidate"] for event in campaigns.events(base, "job")}
+    assert not trained & {c.fingerprint for c in rejected}
+    searched = [c for c in results.candidates if c.origin == "searched" and c.status == "evaluated"]
+    assert max(c.objectives["parameters"] for c in searched) <= 190_000
+    # references are measured whatever the bounds say
+    assert results.candidate("lfm2").objectives["parameters"] > 190_000
+
+
+def test_status_has_the_keys_of_the_design(base):
+    done = archsearch("status", base, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found.keys() >= {
+        "evaluated",
+        "failed",
+        "cached",
+        "in_flight",
+        "front",
+        "hypervolume",
+        "finished",
+        "worker_time",
+    }
+    assert found["evaluated"] == campaigns.SEARCHED + campaigns.REFERENCES
+    assert (found["failed"], found["in_flight"], found["finished"]) == (0, 0, True)
+    assert found["front"] == list(load_run(base).results().front)
+    assert found["hypervolume"] > 0
+    assert sum(found["worker_time"].values()) == pytest.approx(1, abs=0.01)
+    assert 0 < found["worker_time"]["training"] < 1
+    assert found["damaged_journal_lines"] == []
+
+
+def test_a_run_never_overwrites(base, campaign, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work", encoding="utf-8")
+    for existing in (out, base, out / "thesis.txt"):
+        with pytest.raises(InvalidInput, match="never overwrites"):
+            run(campaign, existing, TWO)
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.slow
+def test_ray_finds_the_same(base, text, tmp_path):
+    """In a process of its own: Ray forks, and this one runs jax."""
+    file = campaigns.write(tmp_path / "tiny.yaml", campaigns.tiny(text))
+    done = archsearch("run", file, "--out", tmp_path / "run", "--executor", "ray", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert campaigns.outcome(tmp_path / "run") == campaigns.outcome(base)
+
+
+# Killed, damaged, resumed.
+
+
+def test_a_killed_run_goes_on_where_it_was(base, text, tmp_path):
+    file, out = campaigns.write(tmp_path / "tiny.yaml", campaigns.tiny(text)), tmp_path / "run"
+    code, _ = interrupted(file, out, signal.SIGKILL, jobs=3)
+    assert code == -signal.SIGKILL
+    before, known = trial_files(out), campaigns.trial_counts(out)
+    assert 0 < len(known) < len(campaigns.trial_counts(base))
+    found = status(out)
+    assert (found["finished"], found["running"], found["in_flight"]) == (False, False, 0)
+    done = archsearch("resume", out)
+    assert done.returncode == 0, done.stderr
+    assert campaigns.outcome(out) == campaigns.outcome(base)
+    assert campaigns.trial_counts(out) == campaigns.trial_counts(base)
+    after = trial_files(out)
+    assert {name: after[name] for name in before} == before
+    assert (out / "report" / "index.html").is_file()
+
+
+def test_an_interrupted_run_says_how_to_go_on(base, text, tmp_path):
+    file, out = campaigns.write(tmp_path / "tiny.yaml", campaigns.tiny(text)), tmp_path / "run"
+    code, told = interrupted(file, out, signal.SIGINT, jobs=2)
+    assert code == 1
+    assert f"archsearch resume {out}" in told
+    assert "Traceback" not in told
+    assert campaigns.events(out, "stopped")[-1]["reason"].startswith("KeyboardInterrupt")
+    assert status(out)["in_flight"] == 0
+    resume(out, TWO)
+    assert campaigns.outcome(out) == campaigns.outcome(base)
+    assert set(campaigns.trial_counts(out).values()) == {1}
+
+
+@pytest.mark.slow
+def test_two_workers_one_of_them_killed_find_the_same(base, campaign, tmp_path):
+    killed: list[int] = []
+
+    def kill_one(session) -> None:
+        if killed or session.evaluator.in_flight < 2 or not campaigns.events(tmp_path / "run", "job"):
+            return
+        for process in psutil.Process().children():
+            if any("serve" in word for word in process.cmdline()):
+                process.kill()
+                killed.append(process.pid)
+                return
+
+    run(campaign, tmp_path / "run", TWO, kill_one)
+    assert killed
+    assert campaigns.outcome(tmp_path / "run") == campaigns.outcome(base)
+    assert campaigns.events(tmp_path / "run", "retry")
+
+
+def lines_of(path: Path, kind: str) -> list[int]:
+    lines = (path / "journal.jsonl").read_text("utf-8").splitlines()
+    return [i for i, line in enumerate(lines) if json.loads(line)["event"] == kind]
+
+
+@pytest.mark.parametrize("kind", ["run", "candidate", "job", "generation"])
+def test_a_damaged_journal_is_mended_from_the_files(base, copy, kind):
+    journal = copy / "journal.jsonl"
+    number = lines_of(copy, kind)[len(lines_of(copy, kind)) // 2]
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[number] = b"\x00\xff" + lines[number][5:40] + b"\n"
+    # and the end is gone, cut in the middle of a line
+    journal.write_bytes(b"".join(lines[:-1]) + lines[-1][:9])
+    before = trial_files(copy)
+    assert status(copy)["damaged_journal_lines"]
+    write_report(load_run(copy).results(), copy / "report")
+    said: list[str] = []
+    resume(copy, TWO, say=said.append)
+    assert [f"line {n} is damaged" in line for n, line in zip((number + 1, len(lines)), said, strict=True)]
+    assert all(f"line {n} is damaged" in line for n, line in zip((number + 1, len(lines)), said, strict=True))
+    assert campaigns.outcome(copy) == campaigns.outcome(base)
+    assert trial_files(copy) == before  # nothing was trained again
+
+
+def test_a_lost_journal_is_written_again_from_the_files(base, copy):
+    (copy / "journal.jsonl").write_bytes(b"")
+    before = trial_files(copy)
+    resume(copy, TWO)
+    assert campaigns.outcome(copy) == campaigns.outcome(base)
+    assert trial_files(copy) == before
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(copy):
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    done = archsearch("resume", copy)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "finished" in done.stdout
+    assert str(copy / "report" / "index.html") in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+
+
+def test_resuming_a_run_killed_before_its_report_writes_it(copy):
+    shutil.rmtree(copy / "report")
+    done = archsearch("resume", copy)
+    assert done.returncode == 0, done.stderr
+    assert (copy / "report" / "index.html").is_file()
+    assert (copy / "report" / "front.csv").is_file()
+
+
+def test_two_processes_do_not_write_one_run(campaign, tmp_path):
+    refused: list[str] = []
+
+    def resume_beside(_) -> None:
+        if not refused:
+            assert status(tmp_path / "run")["running"]
+            done = archsearch("resume", tmp_path / "run", "--executor", "local")
+            refused.append(f"{done.returncode} {done.stderr}")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(campaign, tmp_path / "run", TWO, resume_beside)
+    assert refused[0].startswith("2 ")
+    assert "another archsearch process" in refused[0]
+    assert not status(tmp_path / "run")["running"]
+
+
+# What goes wrong.
+
+
+def cut_after(path: Path, kind: str, count: int) -> None:
+    """Leave the journal as it was after so many events of a kind."""
+    journal = path / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[: lines_of(path, kind)[count - 1] + 1]))
+
+
+def test_a_candidate_that_fails_is_recorded_and_the_campaign_goes_on(base, copy):
+    first = next(c for c in load_run(base).results().candidates if c.origin == "searched" and c.rung >= 0)
+    cut_after(copy, "candidate", 2)  # the references
+    shutil.rmtree(copy / "candidates" / first.fingerprint)
+    (copy / "candidates" / first.fingerprint).mkdir()
+    (copy / "candidates" / first.fingerprint / "trials").write_text("in the way", encoding="utf-8")
+    results = resume(copy, TWO)
+    assert results.finished
+    failed = [c for c in results.candidates if c.status == "failed"]
+    assert [c.fingerprint for c in failed] == [first.fingerprint]
+    assert failed[0].cause is not None
+    assert "exists" in failed[0].cause or "directory" in failed[0].cause
+    assert failed[0].id not in results.front
+    assert status(copy)["failed"] == 1
+    table = {row["id"]: row for row in rows(copy / "report" / "candidates.csv")}
+    assert table[first.id]["status"] == "failed"
+    assert table[first.id]["cause"] == failed[0].cause
+    judged = [c for c in results.candidates if c.origin == "searched" and c.status == "evaluated"]
+    assert len(judged) == campaigns.SEARCHED - 1
+
+
+def test_where_no_reference_trains_the_run_fails_and_says_why(text, tmp_path):
+    data = campaigns.tiny(text)
+    data["budget"]["timeout_s"] = 0.05
+    file = campaigns.write(tmp_path / "tiny.yaml", data)
+    done = archsearch("run", file, "--out", tmp_path / "run", "--executor", "local", "--workers", "2")
+    assert done.returncode == 1
+    assert "no reference could be trained" in done.stderr
+    assert "killed after 0.05 s" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_space_that_runs_out_ends_cleanly(text, tmp_path):
+    data = campaigns.tiny(text)
+    data["space"] = {"preset": None, "blocks": 1, "classes": {"any": ["attention", "swiglu(2)", "s5"]}}
+    data["search"]["population"] = 5
+    data["references"] = ["transformer++"]
+    data["tasks"] = data["tasks"][1:]
+    data["budget"] |= {"rungs": [5], "learning_rates": [1e-3]}
+    results = run(campaigns.load(tmp_path, data), tmp_path / "run", TWO)
+    searched = [c for c in results.candidates if c.origin == "searched" and c.status == "evaluated"]
+    assert results.finished
+    assert len(searched) == 3
+    assert (tmp_path / "run" / "report" / "index.html").is_file()
+
+
+def test_where_bounds_reject_all_the_run_fails_and_says_why(text, tmp_path):
+    data = campaigns.tiny(text)
+    data["objectives"][-1]["at_most"] = 1000
+    data["references"] = ["transformer++"]
+    data["tasks"] = data["tasks"][1:]
+    data["budget"] |= {"rungs": [5], "learning_rates": [1e-3]}
+    with pytest.raises(RuntimeError, match="bounds rejected"):
+        run(campaigns.load(tmp_path, data), tmp_path / "run", TWO)
+    assert status(tmp_path / "run")["rejected"] > 100
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
+def test_a_full_disk_stops_the_run_which_goes_on_when_there_is_room(base, text, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no right to mount")
+    try:
+        file = campaigns.write(tmp_path / "tiny.yaml", campaigns.tiny(text))
+        out = disk / "run"
+        done = archsearch("run", file, "--out", out, "--executor", "local", "--workers", "2")
+        assert done.returncode == 1, done.stderr
+        assert "No space left" in done.stderr
+        assert f"archsearch resume {out}" in done.stderr
+        assert "Traceback" not in done.stderr
+        subprocess.run(["mount", "-o", "remount,size=500m", str(disk)], check=True)
+        done = archsearch("resume", out)
+        assert done.returncode == 0, done.stderr
+        assert campaigns.outcome(out) == campaigns.outcome(base)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+# Exports.
+
+
+def test_a_winner_is_exported_as_a_specification(base, tmp_path):
+    results = load_run(base).results()
+    winner = results.candidate(results.front[0])
+    out = export(f"{base}#{winner.id}", "spec", tmp_path / "spec")
+    (file,) = out.glob("*.arch.json")
+    architecture = load_architecture(file)
+    assert (architecture.width, len(architecture.blocks), architecture.vocab_size) == (64, 6, 512)
+    assert parameters(architecture) == winner.parameters["target"]
+    card = (out / "README.md").read_text("utf-8")
+    assert winner.pattern in card
+    assert f"{winner.parameters['target']:,}" in card
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spec"]
+
+
+def test_an_exported_proxy_reproduces_its_recorded_loss(base, tmp_path):
+    import jax
+    import jax.numpy as jnp
+
+    from proxies.model import Model
+    from proxies.training.checkpoints import load_weights
+    from proxies.training.trials import _held_out
+    from proxies.trial import TrialConfig
+
+    results = load_run(base).results()
+    for name in (results.front[0], "lfm2"):
+        out = export(f"{base}#{name}", "flax", tmp_path / name)
+        for task in ("text", "in-context-recall"):
+            folder = out / task
+            architecture = load_architecture(folder / "proxy.arch.json")
+            weights = load_weights(folder / "weights", architecture)
+            recorded = json.loads((folder / "result.json").read_text("utf-8"))
+            assert recorded["steps"] == 10
+            config = TrialConfig.model_validate(recorded["config"])
+            total = judged = 0.0
+            for batch in _held_out(config.make_task(), "test", config):
+                logits = Model(architecture).apply(
+                    {"params": weights}, jnp.asarray(batch.tokens), method="forward"
+                )
+                log_p = np.asarray(jax.nn.log_softmax(logits))
+                chosen = np.take_along_axis(log_p, np.asarray(batch.targets)[..., None], axis=-1)[..., 0]
+                total -= float((chosen * batch.weights).sum())
+                judged += float(batch.weights.sum())
+            assert total / judged == pytest.approx(recorded["loss"], rel=1e-4)
+
+
+def test_a_candidate_of_the_first_rung_can_be_exported_too(base, tmp_path):
+    lower = next(c for c in load_run(base).results().candidates if c.rung == 0)
+    out = export(f"{base}#{lower.id}", "flax", tmp_path / "out")
+    assert json.loads((out / "text" / "result.json").read_text("utf-8"))["steps"] == 5
+
+
+def test_what_cannot_be_exported_is_refused(base, tmp_path):
+    results = load_run(base).results()
+    winner = results.front[0]
+    rejected = next(c for c in results.candidates if c.status == "rejected")
+    architecture = base / "candidates" / rejected.fingerprint / "target.arch.json"
+    (tmp_path / "taken").mkdir()
+    cases = [
+        (f"{base}#nobody", "spec", "new", list(results.front)),
+        (f"{base}#", "spec", "new", list(results.front)),
+        (f"{base}#{winner}", "onnx", "new", ["onnx", "spec", "flax"]),
+        (f"{base}#{winner}", "spec", "taken", ["exists"]),
+        (str(architecture), "flax", "new", ["no trained weights", "DIR#ID"]),
+        (f"{base}#{rejected.id}", "flax", "new", [rejected.id, "never trained"]),
+        (f"{tmp_path}#{winner}", "spec", "new", ["not the directory of a run"]),
+    ]
+    for source, format, out, said in cases:
+        with pytest.raises(InvalidInput) as caught:
+            export(source, format, tmp_path / out)
+        assert [words for words in said if words not in str(caught.value)] == [], str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+    assert list((tmp_path / "taken").iterdir()) == []
