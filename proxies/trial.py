@@ -1,9 +1,10 @@
-"""What a trial is asked to do; free of jax, so that a driver can say it."""
+"""What a trial is asked to do and what it gave; free of jax, so that a driver knows both."""
 
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +13,10 @@ from proxies.tasks import Task, make_task
 
 TRAINING_VERSION = 2
 """Part of a trial's identity: raised whenever the same trial could give another result."""
+
+
+PHASES = ("training", "compilation", "evaluation", "other")
+"""What a trial's wall time is spent on."""
 
 
 class TrialConfig(BaseModel):
@@ -44,6 +49,38 @@ class TrialConfig(BaseModel):
     def make_task(self) -> Task:
         """The task, its data at hand. Raises `InvalidInput`."""
         return make_task(self.task, self.length, self.settings)
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial gave. Losses are nats a judged token; `score` is higher-better, of the test stream."""
+
+    status: Literal["ok", "failed"]
+    cause: str | None
+    task: str
+    metric: str
+    steps: int
+    learning_rate: float
+    config: dict[str, Any]
+    seed: int
+    fingerprint: str
+    data_hash: str
+    loss: float | None = None
+    accuracy: float | None = None
+    score: float | None = None
+    load_balance: float | None = None
+    """Mean load-balancing loss of the mixtures of experts: 1 when balanced, 0 without any; None where scored
+    token by token."""
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    resumed_from_step: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time by phase: training, compilation, evaluation, other."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
 
 
 def derive_seed(campaign_seed: int, fingerprint: str, replicate: int) -> int:

@@ -35,7 +35,7 @@ class Objective:
 @dataclass(frozen=True)
 class Trial:
     """One training of a candidate; `result` is the worker's record
-    (`proxies.training.trials.TrialResult`)."""
+    (`proxies.trial.TrialResult`)."""
 
     id: str
     """`TASK-STEPS-LR-SEED`, the name of its directory."""

@@ -10,11 +10,10 @@ from archsearch.campaign.ledger import CandidateRecord, Ledger
 from archsearch.campaign.objectives import QUALITY
 from archsearch.campaign.results import Candidate, HypervolumePoint, Objective, Results, Status, Trial
 from proxies.tasks import TASKS
+from proxies.trial import PHASES
 
 QUALITY_FLOOR = -5.0
 """Quality of the reference point: five reference deviations below the references' mean."""
-
-PHASES = ("training", "compilation", "evaluation", "other")
 
 
 def resolutions(ledger: Ledger) -> dict[str, float]:

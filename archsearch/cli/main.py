@@ -265,8 +265,9 @@ def validate(
     json_: Json = False,
 ) -> None:
     """Judge a profile of this machine: predictions against whole models measured here, with its runtime."""
+    from genomes.files import write_whole
     from hardware_profiles.measuring import validate as validating
-    from hardware_profiles.measuring.this_machine import resolve_device, write_whole
+    from hardware_profiles.measuring.this_machine import resolve_device
 
     profile = resolve_device(device, progress=_say)
     if store and not Path(device).is_file():

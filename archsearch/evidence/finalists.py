@@ -21,12 +21,12 @@ from archsearch.campaign.objectives import Pricing, workload
 from archsearch.campaign.sections import ON_A_DEVICE
 from archsearch.campaign.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
+from genomes.files import write_json
 from hardware_profiles import Device, Workload, this_machine
 from hardware_profiles.measuring.measure import FIGURES, measure
 from hardware_profiles.measuring.remote import PERCENTILES, check_command, measure_on
 from hardware_profiles.measuring.this_machine import THIS_MACHINE
 from hardware_profiles.runtimes.table import JAX, runtime_of
-from proxies.training.trial_files import publish
 
 Way = Literal["here", "command"]
 
@@ -118,7 +118,7 @@ def measure_finalists(loaded: LoadedRun, journal: Journal, look: Callable[[], No
                 event = _measure(record, place, loaded, look)
                 ledger.apply(journal.write("measured", **event))
         folder = loaded.directory.candidate(record.fingerprint)
-        publish(folder / "result.json", asdict(candidate(record, ledger, objectives)))
+        write_json(folder / "result.json", asdict(candidate(record, ledger, objectives)))
     look()
 
 

@@ -29,8 +29,8 @@ from genomes import (
     parse_genome,
     random_genome,
 )
+from genomes.files import write_json
 from genomes.genome import CAUSES, Cause
-from proxies.training.trial_files import publish
 
 ATTEMPTS_PER_CANDIDATE = 200
 """Genomes drawn for each candidate wanted before a space counts as exhausted."""
@@ -94,7 +94,7 @@ class Loop:
         self.ledger.apply(event)
         for fingerprint in self._touched:
             judged = candidate(self.ledger.candidates[fingerprint], self.ledger, self.pricing.objectives)
-            publish(self.directory.candidate(fingerprint) / "result.json", asdict(judged))
+            write_json(self.directory.candidate(fingerprint) / "result.json", asdict(judged))
         self._touched.clear()
 
     def _references(self) -> list[CandidateRecord]:

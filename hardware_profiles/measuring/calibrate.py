@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any
 
 from genomes import InvalidInput, Scale, parse_layout
+from genomes.files import write_whole
 from hardware_profiles import Device, Workload, predict
 from hardware_profiles.curves import DISTURBED, PHASES, UNSTABLE, Case, Measured, fit_families
 from hardware_profiles.energy import power_figure
@@ -26,7 +27,7 @@ from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases
 from hardware_profiles.measuring.measure import measure_once
 from hardware_profiles.measuring.process import started
-from hardware_profiles.measuring.this_machine import measure_device, write_whole
+from hardware_profiles.measuring.this_machine import measure_device
 from hardware_profiles.runtimes.table import JAX, Runtime, find_runtime, read_types
 from hardware_profiles.timing.drift import drifts
 

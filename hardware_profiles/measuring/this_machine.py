@@ -9,13 +9,13 @@ import json
 import logging
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from genomes import InvalidInput
+from genomes.files import write_whole
 from hardware_profiles import Device, device, fit_device, load_device, this_machine
 from hardware_profiles.measuring import process as fresh_process
 
@@ -123,21 +123,6 @@ def _run_probes() -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise RuntimeError(f"measuring this machine gave no JSON: {error}") from None
     return found
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write whole or not at all: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _tell(progress: Progress | None, message: str, warn: bool = False) -> None:

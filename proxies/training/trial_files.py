@@ -1,8 +1,6 @@
 """The files of a trial: its curve, its log and, written last, its result."""
 
 import csv
-import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genomes.files import write_json
+from proxies.trial import TrialResult
+
 if TYPE_CHECKING:
     from proxies.training.program import Metrics
-    from proxies.training.trials import TrialResult
-
-PHASES = ("training", "compilation", "evaluation", "other")
 
 
 class TrialLog:
@@ -36,7 +34,7 @@ class TrialLog:
         values = zip(rates, *metrics, strict=True)
         self.rows += [(first + i, *(float(v) for v in row)) for i, row in enumerate(values)]
 
-    def close(self, result: "TrialResult") -> None:
+    def close(self, result: TrialResult) -> None:
         """Write the files; the result stands last and whole, so its presence means the trial is done."""
         self.say(result.cause or f"loss {result.loss:.4f}, accuracy {result.accuracy:.4f} on the test stream")
         if self.directory is None:
@@ -47,18 +45,7 @@ class TrialLog:
             writer.writerow(("step", "learning_rate", "loss", "accuracy", "load_balance"))
             writer.writerows(self.rows)
         (self.directory / "log.txt").write_text("\n".join(self.lines) + "\n", encoding="utf-8")
-        publish(self.directory / "result.json", result.to_dict())
-
-
-def publish(path: Path, value: dict[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_json(self.directory / "result.json", result.to_dict())
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import json
 import math
 import platform
 import time
-from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,46 +26,14 @@ from proxies.tasks.base import Batch, Split
 from proxies.training import checkpoints
 from proxies.training.program import Program, State, initial_state, padded_vocabulary, program
 from proxies.training.scoring import Decoding, decodes, decoding, finite, stored
-from proxies.training.trial_files import PHASES, TrialLog, timed
-from proxies.trial import TRAINING_VERSION, TrialConfig
+from proxies.training.trial_files import TrialLog, timed
+from proxies.trial import PHASES, TRAINING_VERSION, TrialConfig, TrialResult
 
 HELD_OUT_SEED = 0
 FREE = ("steps", "decay_fraction", "evaluation_batches")
 """What a trial and the one that it continues may differ in: the state before the decay is the same."""
 LOOK_EVERY_STEPS = 32
 """Training steps between two looks at the loss."""
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What a trial gave. Losses are nats a judged token; `score` is higher-better, of the test stream."""
-
-    status: Literal["ok", "failed"]
-    cause: str | None
-    task: str
-    metric: str
-    steps: int
-    learning_rate: float
-    config: dict[str, Any]
-    seed: int
-    fingerprint: str
-    data_hash: str
-    loss: float | None = None
-    accuracy: float | None = None
-    score: float | None = None
-    load_balance: float | None = None
-    """Mean load-balancing loss of the mixtures of experts: 1 when balanced, 0 without any; None where scored
-    token by token."""
-    validation_loss: float | None = None
-    validation_accuracy: float | None = None
-    resumed_from_step: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Wall time by phase: training, compilation, evaluation, other."""
-    versions: dict[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return asdict(self)
 
 
 def run_trial(

@@ -117,7 +117,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, measurements, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(devices.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     resolve_device("this-machine", cache_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert len(measurements) == 1

@@ -19,8 +19,8 @@ from proxies.operators.moe import MoE as Module
 from proxies.operators.moe import load_balance
 from proxies.training import trials
 from proxies.training.program import Metrics, initial_state, padded_vocabulary, program
-from proxies.training.trials import TrialResult, run_trial
-from proxies.trial import TrialConfig
+from proxies.training.trials import run_trial
+from proxies.trial import TrialConfig, TrialResult
 
 WIDTH = 12
 SPECS = {

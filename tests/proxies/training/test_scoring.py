@@ -11,8 +11,8 @@ from genomes.scale import Scale
 from proxies.tasks.base import Batch, Readout
 from proxies.training.program import Proxy, State, initial_state, judge
 from proxies.training.scoring import decodes, decoding, finite, stored
-from proxies.training.trials import TrialResult, run_trial
-from proxies.trial import TrialConfig
+from proxies.training.trials import run_trial
+from proxies.trial import TrialConfig, TrialResult
 from support.operator_cases import CASES, WIDTH
 
 BATCH, LENGTH, VOCABULARY = 2, 19, 256

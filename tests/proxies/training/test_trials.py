@@ -22,8 +22,8 @@ from proxies.schedule import Schedule
 from proxies.training import checkpoints, trials
 from proxies.training import program as training
 from proxies.training.program import Proxy, initial_state, padded_vocabulary, program
-from proxies.training.trials import TrialResult, run_trial
-from proxies.trial import TrialConfig, derive_seed
+from proxies.training.trials import run_trial
+from proxies.trial import TrialConfig, TrialResult, derive_seed
 
 LENGTH = 32
 HYBRID = Architecture(
