@@ -122,7 +122,7 @@ def test_the_score_is_the_accuracy(task: Task) -> None:
 def test_a_batch_that_cannot_be_is_refused(
     task: Task, field: str, arguments: tuple[str, int, int, int]
 ) -> None:
-    with pytest.raises(InvalidInput, match=f"task {task.name}: {field} is .*legal is"):
+    with pytest.raises(InvalidInput, match=f"task {task.name}: {field} = .*legal: "):
         task.batch(*arguments)  # type: ignore[arg-type]
 
 
@@ -308,14 +308,14 @@ def test_compression_is_uniform() -> None:
 def test_a_setting_out_of_range_is_named(
     name: str, length: int, chosen: dict[str, object], field: str, value: str
 ) -> None:
-    with pytest.raises(InvalidInput, match=rf"task {name}: {field} is {re.escape(value)}; legal is "):
+    with pytest.raises(InvalidInput, match=rf"task {name}: {field} = {re.escape(value)}; legal: "):
         make_task(name, length, chosen)
 
 
 @pytest.mark.parametrize("value", [True, 16.0, "16", None, [16]])
 @pytest.mark.parametrize("name", ["in-context-recall", "fuzzy-recall", "selective-copying", "compression"])
 def test_a_setting_of_the_wrong_type_is_named(name: str, value: object) -> None:
-    expected = rf"task {name}: %s is {re.escape(repr(value))}; legal is an integer"
+    expected = rf"task {name}: %s = {re.escape(repr(value))}; legal: an integer"
     with pytest.raises(InvalidInput, match=expected % "vocab_size"):
         make_task(name, 32, {"vocab_size": value})
     with pytest.raises(InvalidInput, match=expected % "length"):
@@ -330,12 +330,12 @@ def test_the_shortest_legal_lengths_work() -> None:
 @pytest.mark.parametrize("name", ["memorization", "", ["text"]])
 def test_an_unknown_task_is_refused_with_the_known_ones(name: object) -> None:
     known = "in-context-recall, fuzzy-recall, selective-copying, compression, text"
-    with pytest.raises(InvalidInput, match=rf"task is {re.escape(repr(name))}; legal is one of {known}"):
+    with pytest.raises(InvalidInput, match=rf"task = {re.escape(repr(name))}; legal: {known}"):
         make_task(name, 32, {})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("setting", ["motifs", "length", "name", 1])
 def test_an_unknown_setting_is_refused_with_the_known_ones(setting: object) -> None:
-    expected = rf"task fuzzy-recall: unknown setting {setting!r}; legal is one of motif, pairs, vocab_size"
+    expected = rf"task fuzzy-recall: unknown setting {setting!r}; legal: motif, pairs, vocab_size"
     with pytest.raises(InvalidInput, match=expected):
         make_task("fuzzy-recall", 32, {setting: 3})  # type: ignore[dict-item]

@@ -18,7 +18,7 @@ from proxies.kernels.experts import place
 from proxies.operators.moe import MoE as Module
 from proxies.operators.moe import load_balance
 from proxies.training import trials
-from proxies.training.program import Metrics, initial_state, padded_vocabulary, program
+from proxies.training.program import Metrics, compile_program, initial_state, padded_vocabulary
 from proxies.training.trials import run_trial
 from proxies.trial import TrialConfig, TrialResult
 
@@ -207,7 +207,7 @@ def test_training_balances_a_collapsed_router(trained: tuple[TrialResult, Path])
     del trained  # compiled the program
     task = CONFIG.make_task()
     proxy = MIXTURE.with_vocabulary(padded_vocabulary(task.vocab_size))
-    compiled = program(proxy, task.readout, CONFIG.batch, CONFIG.length, CONFIG.weight_decay)
+    compiled = compile_program(proxy, task.readout, CONFIG.batch, CONFIG.length, CONFIG.weight_decay)
     state = initial_state(proxy, task.readout, CONFIG.length, 0)
     weights = state.parameters["model"]
     weights["embedding"] = weights["embedding"].at[:, 0].set(3.0)
@@ -225,7 +225,7 @@ def test_a_balance_that_is_not_a_number_is_a_failure(monkeypatch: pytest.MonkeyP
             zero = np.zeros(len(batches), np.float32)
             return state, Metrics(zero, zero, np.where(np.arange(len(batches)) == 3, np.nan, zero))
 
-    monkeypatch.setattr(trials, "program", lambda *_: Broken())
+    monkeypatch.setattr(trials, "compile_program", lambda *_: Broken())
     result = run_trial(MIXTURE, CONFIG, 0)
     assert (result.status, result.cause) == ("failed", "the loss became nan at step 3")
 

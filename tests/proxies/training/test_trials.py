@@ -21,7 +21,7 @@ from proxies.model import Model
 from proxies.schedule import Schedule
 from proxies.training import checkpoints, trials
 from proxies.training import program as training
-from proxies.training.program import Proxy, initial_state, padded_vocabulary, program
+from proxies.training.program import Proxy, compile_program, initial_state, padded_vocabulary
 from proxies.training.trials import run_trial
 from proxies.trial import TrialConfig, TrialResult, derive_seed
 
@@ -170,7 +170,7 @@ def _overwrite(path: Path) -> None:
 def test_a_damaged_checkpoint_costs_time_only(damage, short: Path, long: tuple, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(short, copy)
-    damage(copy / checkpoints.NAME)
+    damage(copy / checkpoints.CHECKPOINT)
     result = run_trial(HYBRID, config(60), 3, resume_from=copy)
     gc.collect()  # so that it complains now
     assert result.resumed_from_step == 0
@@ -329,7 +329,7 @@ def test_evaluation_leaves_the_state_as_it_is() -> None:
     asked = config()
     task = asked.make_task()
     proxy = HYBRID.with_vocabulary(padded_vocabulary(task.vocab_size))
-    compiled = program(proxy, task.readout, asked.batch, LENGTH, asked.weight_decay)
+    compiled = compile_program(proxy, task.readout, asked.batch, LENGTH, asked.weight_decay)
     state = initial_state(proxy, task.readout, LENGTH, 0)
     batches = [task.batch("train", 0, index, asked.batch) for index in range(8)]
     state, metrics = compiled.steps(state, batches, np.full(8, 1e-3, np.float32))
@@ -412,7 +412,7 @@ def test_a_diverging_trial_is_a_failed_result(diverged: tuple) -> None:
     assert result.cause.endswith(f"at step {step}") and 0 < step < 40
     assert TrialResult(**json.loads((directory / "result.json").read_text())) == result
     assert result.cause in (directory / "log.txt").read_text()
-    assert not (directory / checkpoints.NAME).exists()
+    assert not (directory / checkpoints.CHECKPOINT).exists()
 
 
 def test_a_diverging_trial_writes_strict_json(diverged: tuple) -> None:
