@@ -13,6 +13,7 @@ from proxies.kernels.causal_conv import (
     naive_causal_conv,
 )
 from proxies.kernels.long_conv import HALVING_CHUNK
+from support.kernel_cases import outputs_and_gradients
 
 BATCH, CHANNELS = 2, 3
 
@@ -30,19 +31,9 @@ def inputs(tokens: int, length: int, dtype=jnp.float32) -> tuple[jax.Array, jax.
     return tuple(jax.random.normal(k, shape).astype(dtype) for k, shape in zip(keys, shapes, strict=True))
 
 
-def outputs_and_gradients(convolve, x: jax.Array, kernel: jax.Array):
-    direction = np.cos(np.arange(x.size)).reshape(x.shape)
-
-    def loss(x, kernel):
-        y = convolve(x, kernel)
-        return (y * direction).sum(), y
-
-    return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(x, kernel)
-
-
 @pytest.mark.parametrize(("tokens", "length"), SHAPES)
 def test_equals_the_naive_twin_with_gradients(tokens: int, length: int) -> None:
-    both = (outputs_and_gradients(f, *inputs(tokens, length)) for f in (causal_conv, naive_causal_conv))
+    both = (outputs_and_gradients(f, inputs(tokens, length)) for f in (causal_conv, naive_causal_conv))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4), *both)
 
 

@@ -1,5 +1,7 @@
 """The delta rule in chunks: equal to the recurrence as written, for any chunk, length and decay."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,16 +40,21 @@ def close(a, b, rtol=2e-4, atol=2e-6) -> None:
     jax.tree.map(lambda u, v: np.testing.assert_allclose(u, v, rtol=rtol, atol=atol), a, b)
 
 
-def values_and_gradients(kernel, *arguments):
-    """Outputs, last state, and the gradients of both with respect to everything."""
+@cache
+def compiled(kernel, count: int):
+    """Outputs, last state, and the gradients of both with respect to all `count` arguments."""
 
     def loss(*arguments):
         o, s = kernel(*arguments)
         weights = jnp.cos(jnp.arange(o.size)).reshape(o.shape), jnp.sin(jnp.arange(s.size)).reshape(s.shape)
         return (weights[0] * o).mean() + (weights[1] * s).mean(), (o, s)
 
-    everything = tuple(range(len(arguments)))
-    return jax.jit(jax.value_and_grad(loss, everything, has_aux=True))(*arguments)
+    return jax.jit(jax.value_and_grad(loss, tuple(range(count)), has_aux=True))
+
+
+def values_and_gradients(kernel, *arguments):
+    """One program for each kernel and shape."""
+    return compiled(kernel, len(arguments))(*arguments)
 
 
 @either_decay
@@ -61,7 +68,7 @@ def test_equals_the_recurrence_with_gradients(per: str, tokens: int) -> None:
 @either_decay
 @pytest.mark.parametrize("low", [-1e-4, -20.0, -200.0])
 def test_weak_and_strong_decays_with_gradients(per: str, low: float) -> None:
-    arguments = [*inputs(50, per, low), state()]
+    arguments = [*inputs(75, per, low), state()]
     found = values_and_gradients(delta_rule, *arguments)
     close(found, values_and_gradients(naive_delta_rule, *arguments))
 

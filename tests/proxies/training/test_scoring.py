@@ -13,7 +13,7 @@ from proxies.training.program import Proxy, TrainingState, initial_state, judge
 from proxies.training.scoring import all_finite, compile_decoding, judged_by_decoding, with_stored_weights
 from proxies.training.trials import run_trial
 from proxies.trial import TrialConfig, TrialResult
-from support.operator_cases import CASES, WIDTH
+from support.operator_cases import CASES, FIRST, WIDTH
 
 BATCH, LENGTH, VOCABULARY = 2, 19, 256
 SCALE = Scale(width=32, head_dim=16, vocab_size=VOCABULARY)
@@ -34,10 +34,14 @@ def at(text: str) -> Architecture:
     return parse_layout(text).at(SCALE)
 
 
-def everything(**stored_as: str) -> Architecture:
-    """A block of every operator."""
-    blocks = {type(spec): spec for spec in reversed(CASES.values())}.values()
-    return Architecture(width=WIDTH, vocab_size=VOCABULARY, blocks=tuple(blocks), **stored_as)
+def stack(*names: str) -> Architecture:
+    """A block of each of these operators."""
+    blocks = tuple(CASES[name] for name in names)
+    return Architecture(width=WIDTH, vocab_size=VOCABULARY, blocks=blocks, cache="float32")
+
+
+KINDS = ("attention-window", "short_conv-3", "gated_deltanet", "s4d", "rg_lru", "hyena", "moe", "skip")
+"""States of every kind: a ring, last inputs, matrices, real and complex numbers, all inputs, none."""
 
 
 def batches(count: int = 2) -> list[Batch]:
@@ -57,8 +61,11 @@ def trained(architecture: Architecture, readout: Readout = "next_token") -> Trai
 
 @pytest.mark.parametrize(
     ("architecture", "readout"),
-    [(everything(cache="float32"), "next_token"), (at(f"{HYBRID} cache=float32"), "last_token")],
-    ids=["every operator", "a task's decoder"],
+    [
+        pytest.param(stack(*sorted(FIRST)), "next_token", id="every operator", marks=pytest.mark.slow),
+        pytest.param(stack(*KINDS), "next_token", id="states of every kind"),
+        pytest.param(at(f"{HYBRID} cache=float32"), "last_token", id="a task's decoder"),
+    ],
 )
 def test_token_by_token_without_rounding_is_the_whole_sequence(
     architecture: Architecture, readout: Readout
