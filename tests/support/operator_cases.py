@@ -76,3 +76,6 @@ CASES: dict[str, Operator] = {
     ),
     "skip": Skip(),
 }
+
+FIRST = frozenset({type(spec): name for name, spec in reversed(CASES.items())}.values())
+"""Names of the first case of each operator: all but the longest checks run in the fast tests for these."""
