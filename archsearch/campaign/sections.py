@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from genomes import (
     CacheDtype,
     InvalidInput,
-    Runtime,
+    Loader,
     Scale,
     SearchSpace,
     StoredChoices,
@@ -67,7 +67,7 @@ class SpaceSection(Section):
         default_factory=dict,
         description="classes of blocks beside the preset's: name and variants, as layouts write them",
     )
-    deploys_to: list[Runtime] = Field(
+    deploys_to: list[Loader] = Field(
         default_factory=list, description="runtimes that must load every candidate"
     )
     weights: list[WeightDtype] = Field(

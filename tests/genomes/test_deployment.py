@@ -3,9 +3,20 @@
 import numpy as np
 import pytest
 
-from genomes import InvalidInput, Scale, deployable, parse_layout, preset, random_genome, reference
-from genomes.deployment import PUBLISHED_CLASSES, RUNTIMES, DeploysTo, loaded_as
-from genomes.operators import operator_class
+from genomes import (
+    LOADERS,
+    PUBLISHED_CLASSES,
+    DeploysTo,
+    InvalidInput,
+    Loader,
+    Scale,
+    deployable,
+    loaded_as,
+    parse_layout,
+    preset,
+    random_genome,
+    reference,
+)
 
 STACKED = Scale(width=1024, head_dim=64, repeat="stack")
 
@@ -16,7 +27,7 @@ LOADED = {
     "short_conv(4) swiglu(4) skip attention(kv=1/4,qk_norm=yes) swiglu(4)": "Lfm2ForCausalLM",
     "mamba2 swiglu(4) attention(kv=1/2,rope=no) swiglu(4)": "GraniteMoeHybridForCausalLM",
     "mamba2 mamba2 mlp(4,relu2=yes) attention(rope=no) mamba2": "NemotronHForCausalLM",
-    "mamba2(expand=4) mamba2(expand=4) mamba2(expand=4)": "Mamba2ForCausalLM",
+    "mamba2 mamba2 mamba2": "Mamba2ForCausalLM",
     "gated_deltanet swiglu(4) attention(qk_norm=yes,rotary=1/4,gated=yes) swiglu(4)": "Qwen3_5ForCausalLM",
 }
 REFERENCES = {
@@ -43,15 +54,14 @@ NOWHERE = [
     "short_conv(3) swiglu(4) attention swiglu(4)",
     "mamba2 mlp(4) attention(rope=no)",
     "gated_deltanet moe(2) attention(qk_norm=yes,rotary=1/4,gated=yes) moe(2)",
+    "mamba2(expand=3/2) mamba2(expand=3/2)",
+    "mamba2(expand=1) swiglu(4) attention(rope=no) swiglu(4)",
 ]
 
 
 @pytest.mark.parametrize(("text", "name"), LOADED.items())
 def test_a_layout_is_loaded_as_its_class(text: str, name: str) -> None:
-    found = loaded_as(parse_layout(text), STACKED)
-    assert found["transformers"] == name
-    missing = {"NemotronHForCausalLM": set()}.get(name, set())
-    assert set(RUNTIMES) - set(found) == missing
+    assert loaded_as(parse_layout(text), STACKED) == dict.fromkeys(LOADERS, name)
 
 
 @pytest.mark.parametrize(("name", "expected"), REFERENCES.items())
@@ -84,9 +94,20 @@ def test_llama_cpp_needs_one_of_each_kind() -> None:
     layout = parse_layout("attention(qk_norm=yes,rope=yes) swiglu(4)")
     assert loaded_as(layout, STACKED)["llama.cpp"] == "Qwen3ForCausalLM"
     few = parse_layout("mamba2 attention(rope=no) mamba2")
-    found = loaded_as(few, STACKED)
-    assert "llama.cpp" not in found and found["vllm"] == "NemotronHForCausalLM"
+    loaded = loaded_as(few, STACKED)
+    assert "llama.cpp" not in loaded and loaded["vllm"] == "NemotronHForCausalLM"
     assert "mlp is missing" in str(DeploysTo(("llama.cpp",), STACKED).broken_by(few))
+
+
+@pytest.mark.parametrize("expand", [1, 4])
+def test_llama_cpp_needs_mamba2_of_twice_the_width(expand: int) -> None:
+    layout = parse_layout(f"mamba2(expand={expand}) mamba2(expand={expand})")
+    assert loaded_as(layout, STACKED) == dict.fromkeys(
+        ("transformers", "vllm", "sglang"), "Mamba2ForCausalLM"
+    )
+    mamba2 = tuple(each for each in PUBLISHED_CLASSES if each.name == "Mamba2ForCausalLM")
+    why = DeploysTo(("llama.cpp",), STACKED, mamba2).broken_by(layout)
+    assert f"its heads are {expand * 1024} wide together; 2048 is needed" in str(why)
 
 
 def test_layers_stay_whole_only_when_stacked() -> None:
@@ -99,9 +120,9 @@ def test_layers_stay_whole_only_when_stacked() -> None:
 
 
 @pytest.mark.parametrize("blocks", [8, 32])
-@pytest.mark.parametrize("runtimes", [("transformers",), RUNTIMES], ids=["transformers", "all"])
+@pytest.mark.parametrize("runtimes", [("transformers",), LOADERS], ids=["transformers", "all"])
 @pytest.mark.parametrize("name", ["hybrid", "lfm2", "nemotron-h", "qwen3-next"])
-def test_repair_makes_random_genomes_deployable(name: str, runtimes: tuple, blocks: int) -> None:
+def test_repair_makes_random_genomes_deployable(name: str, runtimes: tuple[Loader, ...], blocks: int) -> None:
     target = STACKED.model_copy(update={"blocks": blocks})
     space = deployable(preset(name).with_blocks(8), runtimes, target)
     rng = np.random.default_rng(0)
@@ -116,9 +137,3 @@ def test_an_unknown_runtime_is_refused() -> None:
         InvalidInput, match=r"deploys_to = tpu; legal: transformers, vllm, sglang, llama\.cpp"
     ):
         DeploysTo(("tpu",), STACKED).check(8)  # type: ignore[arg-type]
-
-
-def test_parts_name_settings_that_exist() -> None:
-    for each in PUBLISHED_CLASSES:
-        for part in each.mixers + each.feed_forwards:
-            assert set(part.given) <= set(operator_class(part.op).settings)

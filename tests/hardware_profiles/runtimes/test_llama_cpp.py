@@ -45,18 +45,25 @@ RG_LRU = {"op": "rg_lru", "lru_width": 128, "heads": 4}
     [
         (
             [made.ATTENTION, made.SWIGLU, RG_LRU, made.SWIGLU],
-            r"blocks\[2\] \(rg_lru\) is not .*, in its nearest class llama; it runs llama \(.*\), qwen3 \(",
+            r"blocks\[2\] \(rg_lru\): legal: attention .* class llama; .* writes llama \(.*\), qwen3 \(",
         ),
         (
             [made.ATTENTION, made.SWIGLU, made.ATTENTION | {"kv_heads": 1}, made.SWIGLU],
-            r"blocks\[2\] \(attention\) differs in kv_heads = 1 from the first attention",
+            r"blocks\[2\] \(attention\): kv_heads = 1; legal: 2, as in the others",
         ),
-        ([made.ATTENTION | {"window": 8}, made.SWIGLU], r"blocks\[0\] \(attention\) is not"),
+        (
+            [made.ATTENTION | {"gated": True}, made.SWIGLU],
+            r"\(attention\): gated = true; legal: false",
+        ),
+        ([made.ATTENTION | {"window": 8}, made.SWIGLU], "not write GraniteSWAForCausalLM as GGUF yet"),
         ([made.SHORT_CONV, made.SWIGLU], "no block is attention, in its nearest class lfm2"),
-        ([made.ATTENTION, made.SWIGLU, made.ATTENTION], "the last layer of 3 blocks has no feed-forward"),
+        (
+            [made.ATTENTION, made.SWIGLU, made.ATTENTION],
+            r"blocks\[2\] \(attention\): its layer has no feed-forward",
+        ),
         (
             [made.SHORT_CONV, made.SWIGLU, made.QK_NORM | {"heads": 2}, made.SWIGLU],
-            r"blocks\[2\] \(attention\) has heads of together 64, not 128",
+            r"blocks\[2\] \(attention\): its heads are 64 wide together; 128 is needed",
         ),
     ],
 )
@@ -67,7 +74,7 @@ def test_what_no_class_holds_is_named(blocks: list, message: str) -> None:
 
 def test_scales_are_refused_where_a_class_has_none() -> None:
     with pytest.raises(InvalidInput, match=r"residual_scale = 0\.5 has no counterpart"):
-        gguf_class(made.architecture(made.ATTENTION, made.SWIGLU, residual_scale=0.5))
+        gguf_class(made.architecture(made.QK_NORM, made.SWIGLU, residual_scale=0.5))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
