@@ -9,6 +9,7 @@ from genomes import (
     DeploysTo,
     InvalidInput,
     Loader,
+    PublishedClass,
     Scale,
     deployable,
     loaded_as,
@@ -17,19 +18,10 @@ from genomes import (
     random_genome,
     reference,
 )
+from support.published_cases import LAYOUTS
 
 STACKED = Scale(width=1024, head_dim=64, repeat="stack")
 
-LOADED = {
-    "attention swiglu(4) attention swiglu(4)": "LlamaForCausalLM",
-    "attention(kv=1/4,qk_norm=yes) swiglu(3)": "Qwen3ForCausalLM",
-    "attention swiglu(4) attention(window=64) swiglu(4)": "GraniteSWAForCausalLM",
-    "short_conv(4) swiglu(4) skip attention(kv=1/4,qk_norm=yes) swiglu(4)": "Lfm2ForCausalLM",
-    "mamba2 swiglu(4) attention(kv=1/2,rope=no) swiglu(4)": "GraniteMoeHybridForCausalLM",
-    "mamba2 mamba2 mlp(4,relu2=yes) attention(rope=no) mamba2": "NemotronHForCausalLM",
-    "mamba2 mamba2 mamba2": "Mamba2ForCausalLM",
-    "gated_deltanet swiglu(4) attention(qk_norm=yes,rotary=1/4,gated=yes) swiglu(4)": "Qwen3_5ForCausalLM",
-}
 REFERENCES = {
     "transformer++": "LlamaForCausalLM",
     "llama": "LlamaForCausalLM",
@@ -59,9 +51,11 @@ NOWHERE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "name"), LOADED.items())
-def test_a_layout_is_loaded_as_its_class(text: str, name: str) -> None:
-    assert loaded_as(parse_layout(text), STACKED) == dict.fromkeys(LOADERS, name)
+@pytest.mark.parametrize("published", PUBLISHED_CLASSES, ids=lambda each: each.name)
+def test_a_layout_is_loaded_as_its_class(published: PublishedClass) -> None:
+    layout = parse_layout(LAYOUTS[published.name])
+    loaders = [runtime for runtime in LOADERS if published.loads_in([runtime])]
+    assert loaded_as(layout, STACKED) == dict.fromkeys(loaders, published.name)
 
 
 @pytest.mark.parametrize(("name", "expected"), REFERENCES.items())
@@ -71,13 +65,6 @@ def test_references_are_loaded_as_their_class(name: str, expected: str) -> None:
     assert loaded_as(layout, STACKED.model_copy(update={"blocks": 4 * len(layout)})) == loaded_as(
         layout, STACKED
     )
-
-
-def test_every_class_has_an_example() -> None:
-    griffin = "rg_lru geglu(3) attention(kv=1/4,window=32,rotary=1/2) geglu(3)"
-    assert loaded_as(parse_layout(griffin), STACKED) == {"transformers": "RecurrentGemmaForCausalLM"}
-    examples = {*LOADED.values(), *REFERENCES.values(), "RecurrentGemmaForCausalLM"}
-    assert examples == {each.name for each in PUBLISHED_CLASSES}
 
 
 @pytest.mark.parametrize("text", NOWHERE)

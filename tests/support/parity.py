@@ -8,7 +8,7 @@ Needs PyTorch and transformers (`make test-all` installs them).
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -272,6 +272,36 @@ def make(name: str, config: dict[str, Any], seed: int, tokens: int, half: bool =
         tensors = load_file(Path(folder, "model.safetensors"))
         written = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
     return Published(written, tensors, ids.numpy().astype(np.int32), logits)
+
+
+def logits_of_folder(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], tokens: np.ndarray) -> Any:
+    """Logits by transformers of a folder with this configuration and these tensors, and no others."""
+    import torch
+    import transformers
+    from safetensors.numpy import save_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config.json").write_text(json.dumps(config), encoding="utf-8")
+        save_file(dict(tensors), Path(folder, "model.safetensors"), metadata={"format": "pt"})
+        model, info = getattr(transformers, config["architectures"][0]).from_pretrained(
+            folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
+        )
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
+    with torch.no_grad():
+        return model.eval()(torch.from_numpy(tokens).long(), use_cache=False).logits.numpy()
+
+
+def runs_in_transformers(name: str) -> bool:
+    """Whether transformers has a class of this name that gives logits."""
+    import torch
+    import transformers
+
+    if not hasattr(transformers, name):
+        return False
+    made = getattr(transformers, name)
+    model = made(made.config_class(**_common(np.random.default_rng(0), 32), num_hidden_layers=2)).eval()
+    with torch.no_grad():
+        return bool(torch.isfinite(model(torch.zeros(1, 5, dtype=torch.long)).logits).all())
 
 
 def _fan_in(shape: tuple[int, ...]) -> int:
