@@ -55,7 +55,10 @@ def test_small_models_of_a_calibration_are_run(layout: str) -> None:
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"op": "rg_lru", "lru_width": 64, "heads": 4}, r"blocks\[1\] \(rg_lru\) has no kernel; it runs att"),
+        (
+            {"op": "rg_lru", "lru_width": 64, "heads": 4},
+            r"blocks\[1\] \(rg_lru\) has no writer; it writes ",
+        ),
         ({"op": "hyena"}, r"blocks\[1\] \(hyena\) has an implicit filter"),
         (made.ATTENTION | {"head_dim": 24}, r"\(attention\) has head_dim = 24, no multiple of 16"),
         (made.ATTENTION | {"rotary_dim": 8}, r"\(attention\) has rotary_dim = 8, no multiple of 16"),
@@ -64,8 +67,8 @@ def test_small_models_of_a_calibration_are_run(layout: str) -> None:
         (made.ATTENTION | {"shares": [{"what": "keys", "with": 0}]}, r"shares keys with another block"),
     ],
 )
-def test_what_has_no_kernel_is_named(block: dict, message: str) -> None:
-    with pytest.raises(InvalidInput, match=f"onnxruntime does not run this architecture: .*{message}"):
+def test_what_is_not_written_is_named(block: dict, message: str) -> None:
+    with pytest.raises(InvalidInput, match=f"archsearch does not write .* as ONNX: .*{message}"):
         check_runs(made.architecture(made.ATTENTION, block))
 
 
