@@ -146,7 +146,7 @@ class SearchSpace:
 
     @property
     def own_genes(self) -> int:
-        """Those of a block that are not about sharing: class and variant."""
+        """Number of a block's genes that are not about sharing: class and variant."""
         return self.genes_per_block - (len(GENES) if self.sharing else 0)
 
     @cached_property
@@ -172,7 +172,7 @@ class SearchSpace:
 
     @property
     def stored_genes(self) -> int:
-        """Those behind the blocks, one for each choice of what to store in."""
+        """Number of genes behind the blocks, one for each choice of what to store in."""
         return len(self.stored.genes)
 
     def units(self, genome: Genome) -> list[Genome]:

@@ -19,7 +19,7 @@ from genomes import (
     deployable,
     preset,
 )
-from genomes.stored import given
+from genomes.stored import own_types
 from hardware_profiles import Dtype
 
 Metric = Literal[
@@ -140,8 +140,8 @@ class ObjectiveSection(Section):
 
     @property
     def stored(self) -> dict[str, str]:
-        """`weights` and `cache`, those that are given."""
-        return given(self.weights, self.cache)
+        """`weights` and `cache`, where they are stored in a type of their own."""
+        return own_types(self.weights, self.cache)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

@@ -63,7 +63,7 @@ class Attention(Operator):
         default=None, ge=2, le=128, description="length of the convolution on q, k, v; null: none"
     )
     differential: bool = False
-    lambda_init: float = Field(default=0.8, ge=0, lt=1, description="of the differential form")
+    lambda_init: float = Field(default=0.8, ge=0, lt=1, description="lambda_init of the differential form")
     out_bias: bool = False
     score_scale: float | None = Field(
         default=None, gt=0, description="factor on q k^T; null: the root of 1 / head_dim"
@@ -195,7 +195,7 @@ class Attention(Operator):
         return self._token_flops(width) + self._pair_flops * self.seen(context)
 
     def prefill_flops(self, width: int, tokens: int) -> int:
-        """As the sum over tokens: the triangle, or the band of a window."""
+        """FLOPs summed over tokens: the triangle, or the band of a window."""
         ramp = self.seen(tokens)
         pairs = ramp * (ramp + 1) // 2 + (tokens - ramp) * ramp
         return tokens * self._token_flops(width) + self._pair_flops * pairs

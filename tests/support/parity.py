@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 LENGTHS = (1, 2, 7, 33, 70)
 VOCABULARY = 32
 SEEDS = (0, 1, 2, 3)
-"""Of the configurations of a class."""
+"""Seeds of the configurations of a class."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Published:
 
 def load(published: Published) -> tuple[ModelClass, Architecture, dict[str, Any]]:
     """Its class, and what it is in our terms."""
-    found = model_class(published.config["architectures"][0])
-    architecture = found.architecture(published.config)
-    return found, architecture, found.read_weights(architecture, published.tensors)
+    published_class = model_class(published.config["architectures"][0])
+    architecture = published_class.architecture(published.config)
+    return published_class, architecture, published_class.read_weights(architecture, published.tensors)
 
 
 def logits_at_once(architecture: Architecture, params: Any, tokens: np.ndarray) -> np.ndarray:
@@ -64,20 +64,20 @@ def logits_in_pieces(
         return model.apply({"params": params}, hidden, method="logits"), state
 
     state = model.initial_state(tokens.shape[0], length)
-    found, position = [], 0
+    pieces, position = [], 0
     for size in [min(prompt, length), *[1] * (length - prompt)]:
         logits, state = extend(tokens[:, position : position + size], state, jnp.asarray(position))
-        found.append(np.asarray(logits))
+        pieces.append(np.asarray(logits))
         position += size
-    return np.concatenate(found, axis=1)
+    return np.concatenate(pieces, axis=1)
 
 
 def difference(published: Published, decode: bool) -> float:
     """The largest difference of a logit, of all lengths or of decoding."""
     _, architecture, params = load(published)
     if decode:
-        found = logits_in_pieces(architecture, params, published.tokens, prompt=20)
-        return float(np.abs(found - published.logits).max())
+        logits = logits_in_pieces(architecture, params, published.tokens, prompt=20)
+        return float(np.abs(logits - published.logits).max())
     differences = [
         np.abs(
             logits_at_once(architecture, params, published.tokens[:, :length]) - published.logits[:, :length]

@@ -62,7 +62,7 @@ def architecture(config: Mapping[str, Any]) -> Architecture:
 
 
 def _hidden(c: Config) -> int:
-    """Feed-forward width: as given, or two thirds of it rounded up, as Llama 1 counted."""
+    """Feed-forward width: as the configuration says, or two thirds of it rounded up, as Llama 1 counted."""
     hidden = c.size("block_ff_dim", "intermediate_size")
     if not c.flag("block_auto_adjust_ff_dim", default=True):
         return hidden

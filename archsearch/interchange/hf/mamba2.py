@@ -26,8 +26,8 @@ def unlimited(c: Config) -> None:
     """Raise `InvalidInput` where steps are limited."""
     limits = c.find("time_step_limit", "mamba_dt_limit", default=_UNLIMITED)
     # transformers writes infinity as an object, since JSON has none.
-    found = [float(x["__float__"] if isinstance(x, Mapping) else x) for x in limits]
-    if found != _UNLIMITED:
+    numbers = [float(x["__float__"] if isinstance(x, Mapping) else x) for x in limits]
+    if numbers != _UNLIMITED:
         raise InvalidInput(f"config: time_step_limit = {limits} has no counterpart; legal: {_UNLIMITED}")
 
 

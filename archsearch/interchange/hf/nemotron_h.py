@@ -25,7 +25,7 @@ BLOCK: dict[str, tuple[Row, ...]] = {
     ),
 }
 LETTERS = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
-"""Of `hybrid_override_pattern`, the older form of the list of layers."""
+"""Letters of `hybrid_override_pattern`, the older form of the list of layers."""
 
 
 def architecture(config: Mapping[str, Any]) -> Architecture:

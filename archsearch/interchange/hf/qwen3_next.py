@@ -66,7 +66,7 @@ def qwen3_next(config: Mapping[str, Any]) -> Architecture:
         shared_gated=True,
         normalise=c.flag("norm_topk_prob", default=True),
     )
-    return _architecture(c, [experts if found else hidden for found in sparse])
+    return _architecture(c, [experts if routed else hidden for routed in sparse])
 
 
 def qwen3_5(config: Mapping[str, Any]) -> Architecture:

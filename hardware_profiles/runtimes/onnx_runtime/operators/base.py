@@ -1,4 +1,4 @@
-"""What writers of operators are given, and what several of them need."""
+"""What writers of operators work with, and what several of them need."""
 
 from typing import NamedTuple
 
