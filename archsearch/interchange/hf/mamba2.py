@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from archsearch.interchange.hf.config import Config
-from archsearch.interchange.hf.table import ModelClass, Row, Slot
+from archsearch.interchange.hf.table import ModelClass, Slot, TensorRow
 from genomes import Architecture, InvalidInput, Mamba2
 
 
-def mixer(prefix: str) -> tuple[Row, ...]:
+def mixer(prefix: str) -> tuple[TensorRow, ...]:
     """The tensors of one Mamba-2 block, the same in every class that has one."""
     return (
-        Row("in_proj", f"{prefix}.in_proj.weight", "matrix"),
-        Row("conv", f"{prefix}.conv1d.weight", "conv"),
-        Row("conv_bias", f"{prefix}.conv1d.bias"),
-        Row("dt_bias", f"{prefix}.dt_bias"),
-        Row("a_log", f"{prefix}.A_log"),
-        Row("d", f"{prefix}.D"),
-        Row("norm", f"{prefix}.norm.weight"),
-        Row("out_proj", f"{prefix}.out_proj.weight", "matrix"),
+        TensorRow("in_proj", f"{prefix}.in_proj.weight", "matrix"),
+        TensorRow("conv", f"{prefix}.conv1d.weight", "conv"),
+        TensorRow("conv_bias", f"{prefix}.conv1d.bias"),
+        TensorRow("dt_bias", f"{prefix}.dt_bias"),
+        TensorRow("a_log", f"{prefix}.A_log"),
+        TensorRow("d", f"{prefix}.D"),
+        TensorRow("norm", f"{prefix}.norm.weight"),
+        TensorRow("out_proj", f"{prefix}.out_proj.weight", "matrix"),
     )
 
 

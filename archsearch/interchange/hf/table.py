@@ -16,12 +16,12 @@ Form = Literal["plain", "matrix", "conv", "zero_centred", "per_head"]
 than ours; `[H, C / H]` (ours `[C]`)."""
 
 
-class Row(NamedTuple):
+class TensorRow(NamedTuple):
     """One published tensor, and the weights of an operator that it holds.
 
     Several weights are joined on the last axis (after the form is undone), where `per` names a field of the
-    operator, head by head: `q_0 gate_0 q_1 gate_1 ...` of `Row("q gate", ..., per="heads")`. `{}` in the
-    name stands for a number: the weight is cut along its first axis, into one tensor for each index.
+    operator, head by head: `TensorRow("q gate", ..., per="heads")` is `q_0 gate_0 q_1 gate_1 ...`. `{}` in
+    the name stands for a number: the weight is cut along its first axis, into one tensor for each index.
     """
 
     ours: str
@@ -34,7 +34,7 @@ class Slot(NamedTuple):
     """One block of a published layer: the name of its norm, and the rows of each operator it may be."""
 
     norm: str
-    operators: Mapping[str, tuple[Row, ...]]
+    operators: Mapping[str, tuple[TensorRow, ...]]
 
 
 class Entry(NamedTuple):
