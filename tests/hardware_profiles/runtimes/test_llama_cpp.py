@@ -162,7 +162,7 @@ def test_a_profile_of_llama_cpp_refuses_what_it_does_not_run() -> None:
     assert predict(made.of_class("lfm2"), profile, workload).decode_latency_s.value > 0
     foreign = made.architecture(made.ATTENTION, RG_LRU)
     with pytest.raises(
-        InvalidInput, match=r"blocks\[1\] \(rg_lru\) is not run by llama.cpp-cpu; .* attention, "
+        InvalidInput, match=r"blocks\[1\] \(rg_lru\) was not measured with llama.cpp-cpu; .* attention, "
     ):
         predict(foreign, profile, workload)
 
@@ -185,7 +185,7 @@ def test_a_candidate_that_the_runtime_does_not_run_is_rejected_with_the_cause() 
     costs, cause = pricing.judged(made.of_class("llama"))
     assert costs and cause is None
     costs, cause = pricing.judged(made.architecture(RG_LRU))
-    assert costs == {} and cause is not None and "blocks[0] (rg_lru) is not run by llama.cpp-cpu" in cause
+    assert costs == {} and cause is not None and "(rg_lru) was not measured with llama.cpp-cpu" in cause
 
 
 # The real thing
@@ -241,5 +241,5 @@ def test_a_tiny_calibration_is_judged_by_a_whole_model(tmp_path: Path) -> None:
     model = parse_layout("attention swiglu(2) attention swiglu(2)").at(scale)
     found = validate(profile, [("small", model)], context=16, weights="int8", cache="float16", processes=1)
     assert found["runtime"] == "llama.cpp" and found["models"][0]["notes"] == []
-    with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) is not run by llama.cpp-cpu"):
+    with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) was not measured with llama.cpp-cpu"):
         validate(profile, [("other", parse_layout("short_conv").at(scale))], context=16)

@@ -158,7 +158,7 @@ def test_a_profile_of_onnxruntime_refuses_what_it_does_not_run() -> None:
     model = made.of_block("kda")
     assert predict(model, profile, workload).decode_latency_s.value > 0
     with pytest.raises(
-        InvalidInput, match=r"blocks\[0\] \(moe\) is not run by onnxruntime-cpu; .* attention"
+        InvalidInput, match=r"blocks\[0\] \(moe\) was not measured with onnxruntime-cpu; .* attention"
     ):
         predict(parse_layout("moe").at(Scale(width=64, head_dim=16, vocab_size=96)), profile, workload)
 
@@ -180,7 +180,7 @@ def test_a_candidate_that_the_runtime_does_not_run_is_rejected_with_the_cause() 
     costs, cause = pricing.judged(made.of_block("attention"))
     assert costs and cause is None
     costs, cause = pricing.judged(made.architecture({"op": "rg_lru", "lru_width": 64, "heads": 4}))
-    assert costs == {} and cause is not None and "blocks[0] (rg_lru) is not run by onnxruntime-cpu" in cause
+    assert costs == {} and cause is not None and "(rg_lru) was not measured with onnxruntime-cpu" in cause
 
 
 # The real thing
@@ -286,5 +286,5 @@ def test_a_tiny_calibration_is_judged_by_a_whole_model(tmp_path: Path) -> None:
     model = parse_layout("attention swiglu(2) swiglu(2)").at(scale)
     found = validate(profile, [("small", model)], context=16, weights="int8", cache="float16", processes=1)
     assert found["runtime"] == "onnxruntime" and found["models"][0]["notes"] == []
-    with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) is not run by onnxruntime-cpu"):
+    with pytest.raises(InvalidInput, match=r"\(short_conv\) was not measured with onnxruntime-cpu"):
         validate(profile, [("other", parse_layout("short_conv").at(scale))], context=16)
