@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 
 from archsearch.cli.show import profiles as show_profiles
-from genomes import Architecture, InvalidInput, Runtime, Scale, accounting, deployable, preset, random_genome
+from genomes import Architecture, InvalidInput, Loader, Scale, accounting, deployable, preset, random_genome
 from hardware_profiles import load_device
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.runtimes.onnx_runtime.model import check_runs
@@ -35,7 +35,7 @@ def held_out(
     count: int,
     presets: list[str],
     seed: int,
-    deploys_to: tuple[Runtime, ...] = (),
+    deploys_to: tuple[Loader, ...] = (),
     check: Callable[[Architecture], object] = accounting.parameters,
 ) -> list[tuple[str, Architecture]]:
     """Random hybrids by name, the same for the same seed; those of which `check` raises `InvalidInput` are

@@ -8,7 +8,7 @@ from genomes import accounting
 from genomes.architecture import Architecture, load_architecture, read_architecture
 from genomes.budget import retune
 from genomes.deployable import deployable
-from genomes.deployment import RUNTIMES, DeploysTo, Runtime, loaded_as
+from genomes.deployment import DeploysTo, loaded_as
 from genomes.errors import InvalidInput
 from genomes.genome import Genome, IllegalGenome, genome_text, parse_genome
 from genomes.layout import Block, Layout, parse_layout
@@ -40,6 +40,7 @@ from genomes.operators import (
     operator_table,
 )
 from genomes.presets import PRESETS, preset
+from genomes.published_classes import LOADERS, PUBLISHED_CLASSES, Loader, PublishedClass
 from genomes.references import REFERENCES, Reference, model, model_names, reference
 from genomes.rules import Alternate, Count, Positions, Rule, Uniform
 from genomes.scale import Scale
@@ -64,12 +65,13 @@ __all__ = [
     "CACHE_DTYPES",
     "KDA",
     "LIV_CLASSES",
+    "LOADERS",
     "MLA",
     "MLP",
     "PRESETS",
+    "PUBLISHED_CLASSES",
     "REFERENCES",
     "RGLRU",
-    "RUNTIMES",
     "S4D",
     "S5",
     "S6",
@@ -94,15 +96,16 @@ __all__ = [
     "InvalidInput",
     "Layout",
     "LinearAttention",
+    "Loader",
     "Mamba2",
     "MoE",
     "Operator",
     "Positions",
+    "PublishedClass",
     "Recurrence",
     "Reference",
     "Repaired",
     "Rule",
-    "Runtime",
     "Scale",
     "SearchSpace",
     "Setting",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from genomes.errors import InvalidInput, describe
 from genomes.operators import Operator, Share, read_operator
 from genomes.sharing import check_shares
-from genomes.stored import CacheDtype, WeightDtype, given
+from genomes.stored import CacheDtype, WeightDtype, own_types
 
 FORMAT = "archsearch/architecture"
 VERSION = 1
@@ -94,8 +94,8 @@ class Architecture(BaseModel):
 
     @property
     def stored(self) -> dict[str, str]:
-        """`weights` and `cache`, those that are given."""
-        return given(self.weights, self.cache)
+        """`weights` and `cache`, where they are stored in a type of their own."""
+        return own_types(self.weights, self.cache)
 
     @property
     def bare(self) -> "Architecture":
@@ -118,8 +118,8 @@ def read_architecture(data: object, source: str = "architecture") -> Architectur
     if not isinstance(data, dict):
         raise InvalidInput(f"{source}: expected a JSON object, found {type(data).__name__}")
     fields = dict(data)
-    if (found := fields.pop("format", None)) != FORMAT:
-        raise InvalidInput(f"{source}: format = {found!r}; expected {FORMAT!r}")
+    if (form := fields.pop("format", None)) != FORMAT:
+        raise InvalidInput(f"{source}: format = {form!r}; expected {FORMAT!r}")
     version = fields.pop("version", None)
     if type(version) is not int or version != VERSION:
         raise InvalidInput(f"{source}: version = {version!r}; this archsearch reads version {VERSION}")

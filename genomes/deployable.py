@@ -5,14 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from genomes.deployment import DeploysTo, Runtime
+from genomes.deployment import DeploysTo
 from genomes.errors import InvalidInput
+from genomes.layout import Block
+from genomes.published_classes import Loader
 from genomes.scale import Scale
 from genomes.space import SearchSpace
 from genomes.variation import random_genome
 
 
-def deployable(space: SearchSpace, runtimes: Sequence[Runtime], target: Scale) -> SearchSpace:
+def deployable(space: SearchSpace, runtimes: Sequence[Loader], target: Scale) -> SearchSpace:
     """The space with a `DeploysTo` rule, whose classes are those that its blocks and other rules allow.
 
     Raises `InvalidInput` where no runtime could load what blocks share, or no class is left.
@@ -39,11 +41,15 @@ def _ruled(space: SearchSpace, rule: DeploysTo) -> SearchSpace:
 
 def _has_genomes(space: SearchSpace, rule: DeploysTo) -> bool:
     """Whether a layout of one class, made of nothing but its blocks, meets all rules."""
-    (model_class,) = rule.classes
+    ((_, shape),) = rule.shapes
+
+    def held(block: Block) -> bool:
+        return block.op == "skip" or ((facts := rule.facts(block)) is not None and shape.holds(facts))
+
     kept = [
-        each._replace(variants=held)
+        each._replace(variants=variants)
         for each in space.classes
-        if (held := tuple(v for v in each.variants if v.op == "skip" or model_class.holds(v)))
+        if (variants := tuple(filter(held, each.variants)))
     ]
     if all(variant.op == "skip" for each in kept for variant in each.variants):
         return False

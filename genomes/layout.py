@@ -26,7 +26,7 @@ from genomes.layout_text import Closing, Mixer, Opening, Storing, read_donor, re
 from genomes.operators import Difference, Operator, Share, Value, What, operator_class
 from genomes.scale import MAX_BLOCKS, Scale
 from genomes.sharing import check_shares, place_shares
-from genomes.stored import CacheDtype, WeightDtype, check_stored, given
+from genomes.stored import CacheDtype, WeightDtype, check_stored, own_types
 
 _SHAREABLE: tuple[What, ...] = get_args(What)
 _NOMINAL = Scale(width=1024, head_dim=64)
@@ -58,13 +58,13 @@ class Block:
         object.__setattr__(self, "shares", tuple(ordered))
 
     @classmethod
-    def of(cls, op: str, given: Mapping[str, Value]) -> "Block":
+    def of(cls, op: str, values: Mapping[str, Value]) -> "Block":
         """A block with defaults filled in. Raises `InvalidInput` on unknown or illegal settings."""
         operator = operator_class(op)
         if operator is Difference:
-            operator.at(_NOMINAL, given)  # says how to write one
+            operator.at(_NOMINAL, values)  # says how to write one
         known = operator.settings
-        for name, value in given.items():
+        for name, value in values.items():
             if name not in known:
                 legal = ", ".join(known) or "none"
                 raise InvalidInput(f"{op} has no setting {name!r}; its settings: {legal}")
@@ -72,7 +72,7 @@ class Block:
                 raise InvalidInput(
                     f"{op}: {name} = {show_value(value)} is not legal; legal: {known[name].legal}"
                 )
-        return cls(op, tuple((name, given.get(name, setting.default)) for name, setting in known.items()))
+        return cls(op, tuple((name, values.get(name, setting.default)) for name, setting in known.items()))
 
     @property
     def operator(self) -> type[Operator]:
@@ -137,8 +137,8 @@ class Layout:
 
     @property
     def stored(self) -> dict[str, str]:
-        """`weights` and `cache`, those that are given."""
-        return given(self.weights, self.cache)
+        """`weights` and `cache`, where they are stored in a type of their own."""
+        return own_types(self.weights, self.cache)
 
     def __str__(self) -> str:
         stored = (f"{what}={dtype}" for what, dtype in self.stored.items())
@@ -205,8 +205,8 @@ def _shareable(block: Block) -> Collection[str]:
 
     def nominal(mixer: Block) -> Block:
         settings = mixer.operator.settings
-        given = {k: settings[k].default if isinstance(v, Fraction) else v for k, v in mixer.settings}
-        return Block.of(mixer.op, given)
+        values = {k: settings[k].default if isinstance(v, Fraction) else v for k, v in mixer.settings}
+        return Block.of(mixer.op, values)
 
     minus = None if block.minus is None else nominal(block.minus)
     return replace(nominal(block), minus=minus).at(_NOMINAL).shareable
@@ -277,23 +277,23 @@ def parse_layout(text: str) -> Layout:
 
 def _block(mixer: Mixer) -> Block:
     operator = operator_class(mixer.name)
-    given: dict[str, Value] = {}
+    values: dict[str, Value] = {}
     shares: dict[str, Share] = {}
     for index, (key, text) in enumerate(mixer.arguments):
         if key is None:
             if index != 0 or not operator.positional:
                 raise InvalidInput(f"{mixer.name}: write {text!r} as name=value")
             key = next(iter(operator.settings))
-        if key in given or key in shares:
+        if key in values or key in shares:
             raise InvalidInput(f"{mixer.name}: {key} is given twice")
         try:
             if text.startswith("@") or (key in _SHAREABLE and key not in operator.settings):
                 shares[key] = _share(key, text)
             else:
-                given[key] = read_value(text)
+                values[key] = read_value(text)
         except InvalidInput as error:
             raise InvalidInput(f"{mixer.name}: {key} = {error}") from None
-    return replace(Block.of(mixer.name, given), shares=tuple(shares.values()))
+    return replace(Block.of(mixer.name, values), shares=tuple(shares.values()))
 
 
 def _share(key: str, text: str) -> Share:

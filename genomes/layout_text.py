@@ -60,7 +60,7 @@ def tokens(text: str) -> Iterator[Token]:
         if match["times"]:
             yield Opening(int(match["times"]))
         elif match["block"]:
-            yield tuple(_mixer(found) for found in re.findall(_MIXER, match["block"]))
+            yield tuple(_mixer(mixer) for mixer in re.findall(_MIXER, match["block"]))
         elif match["stored"]:
             yield Storing(match["stored"], match["dtype"])
         else:

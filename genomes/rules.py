@@ -73,11 +73,11 @@ class Count:
 
     def wrong(self, layout: Layout) -> list[int]:
         """All blocks of other kinds where there are too few, all of these kinds where too many."""
-        found = [_matches(block, self.kinds, self.ops) for block in layout]
-        if sum(found) < self.at_least:
-            return [index for index, match in enumerate(found) if not match]
-        if self.at_most is not None and sum(found) > self.at_most:
-            return [index for index, match in enumerate(found) if match]
+        counted = [_matches(block, self.kinds, self.ops) for block in layout]
+        if sum(counted) < self.at_least:
+            return [index for index, match in enumerate(counted) if not match]
+        if self.at_most is not None and sum(counted) > self.at_most:
+            return [index for index, match in enumerate(counted) if match]
         return []
 
     def fits(self, layout: Layout, index: int, block: Block) -> bool:
@@ -122,7 +122,7 @@ class Positions:
         return [index for index in places if not self.fits(layout, index, layout.blocks[index])]
 
     def fits(self, layout: Layout, index: int, block: Block) -> bool:
-        """Whether the block is one of those."""
+        """Whether the block may stand at the positions."""
         del layout, index
         return _matches(block, self.kinds, self.ops)
 
@@ -214,4 +214,4 @@ class Uniform:
 
 
 Rule = Count | Positions | Alternate | Uniform | DeploysTo
-"""All rules that there are."""
+"""Any of the rules that a space may have."""

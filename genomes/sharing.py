@@ -51,12 +51,12 @@ def check_shares(
                 if theirs.what in _PARTS[what]:
                     raise InvalidInput(
                         f"{where}: {what} of block {donor}, which itself shares {theirs.what} with block "
-                        f"{theirs.donor}; name the owner"
+                        f"{theirs.donor}; share with block {theirs.donor} instead"
                     )
                 if what == "weights" and _needs(theirs.what, taken):
                     raise InvalidInput(
-                        f"{where}: weights of block {donor}, which has none for {theirs.what}; share "
-                        f"{theirs.what} too"
+                        f"{where}: weights of block {donor}, which has no weights for {theirs.what} itself; "
+                        f"share {theirs.what} too"
                     )
 
 

@@ -92,15 +92,15 @@ def write_shares(blocks: Sequence[Block], groups: int) -> list[Genome]:
             if group > groups:
                 legal = f"it has {groups} groups" if groups else "it has no sharing"
                 raise InvalidInput(
-                    f"block {index} ({block}): {what} of block {owner} would be group {group}; {legal}"
+                    f"block {index} ({block}): sharing {what} of block {owner} needs group {group}; {legal}"
                 )
             strategy = STRATEGIES[pair].index(what) + 1
             for member in (owner, index):
                 place = slice(2 * pair, 2 * pair + 2)
                 if genes[member][place] not in ([1, 1], [group, strategy]):
                     raise InvalidInput(
-                        f"block {member} ({blocks[member]}) takes part in sharing {what} and another of its "
-                        "features; a genome says one of them for each block"
+                        f"block {member} ({blocks[member]}) shares {what} and another of its features; a "
+                        "genome can say one for each block"
                     )
                 genes[member][place] = [group, strategy]
     return [tuple(four) for four in genes]

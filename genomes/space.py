@@ -65,7 +65,7 @@ class Recurrence:
         """The blocks without their repetitions. Raises `InvalidInput` where they are not such."""
         places = [self.place(index) for index in range(-(-len(blocks) // self.times))]
         if len(blocks) % self.times or not all(d in places for p in places for d in _donors(blocks[p])):
-            raise InvalidInput(f"not {self.times} passes of every {self.group} blocks")
+            raise InvalidInput(f"each group of {self.group} blocks must stand {self.times} times in a row")
         return tuple(_moved(blocks[p], map(places.index, _donors(blocks[p]))) for p in places)
 
 
@@ -96,23 +96,23 @@ class SearchSpace:
 
     def _check(self) -> None:
         if not 1 <= self.blocks <= MAX_BLOCKS:
-            raise InvalidInput(f"blocks = {self.blocks}; at least 1 is needed, at most {MAX_BLOCKS}")
+            raise InvalidInput(f"blocks = {self.blocks}; legal: 1 to {MAX_BLOCKS}")
         if not 1 <= self.fewest <= self.blocks:
             raise InvalidInput(f"min_blocks = {self.min_blocks}; legal: 1 to blocks = {self.blocks}")
         if not self.classes or not all(c.variants for c in self.classes):
             raise InvalidInput("every class needs at least one variant")
         weights = [c.weight for c in self.classes]
         if not (all(0 <= weight < inf for weight in weights) and sum(weights) > 0):
-            raise InvalidInput(f"weights = {weights}; each must be 0 or more, and one above 0")
+            raise InvalidInput(f"weights = {weights}; legal: 0 or more each, and one above 0")
         if self.sharing is not None and self.sharing.groups < 1:
-            raise InvalidInput(f"sharing.groups = {self.sharing.groups}; at least 1 is needed")
+            raise InvalidInput(f"sharing.groups = {self.sharing.groups}; legal: 1 or more")
         if self.recurrence is not None and (
             min(self.recurrence.group, self.recurrence.times) < 1
             or self.blocks * self.recurrence.times > MAX_BLOCKS
         ):
             raise InvalidInput(
-                f"{self.recurrence} of {self.blocks} blocks; group and times are 1 or more, and at most "
-                f"{MAX_BLOCKS} blocks come out"
+                f"recurrence: group = {self.recurrence.group}, times = {self.recurrence.times} with blocks = "
+                f"{self.blocks}; legal: 1 or more each, and at most {MAX_BLOCKS} blocks with all repetitions"
             )
         for rule in self.rules:
             rule.check(self.fewest)
@@ -146,7 +146,7 @@ class SearchSpace:
 
     @property
     def own_genes(self) -> int:
-        """Those of a block that are not about sharing: class and variant."""
+        """Number of a block's genes that are not about sharing: class and variant."""
         return self.genes_per_block - (len(GENES) if self.sharing else 0)
 
     @cached_property
@@ -172,7 +172,7 @@ class SearchSpace:
 
     @property
     def stored_genes(self) -> int:
-        """Those behind the blocks, one for each choice of what to store in."""
+        """Number of genes behind the blocks, one for each choice of what to store in."""
         return len(self.stored.genes)
 
     def units(self, genome: Genome) -> list[Genome]:

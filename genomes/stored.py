@@ -22,13 +22,13 @@ CacheDtype = Literal["float32", "float16", "bfloat16", "int8"]
 WEIGHT_DTYPES: tuple[WeightDtype, ...] = get_args(WeightDtype)
 CACHE_DTYPES: tuple[CacheDtype, ...] = get_args(CacheDtype)
 LEGAL: dict[str, tuple[str, ...]] = {"weights": WEIGHT_DTYPES, "cache": CACHE_DTYPES}
-"""What may be stored in a type of its own, and in which."""
+"""Weights and cache: the types that each may be stored in."""
 
 
-def given(weights: str | None, cache: str | None) -> dict[str, str]:
-    """`weights` and `cache`, those that are stored in a type of their own."""
-    found = {"weights": weights, "cache": cache}
-    return {what: dtype for what, dtype in found.items() if dtype is not None}
+def own_types(weights: str | None, cache: str | None) -> dict[str, str]:
+    """`weights` and `cache`, where they are stored in a type of their own."""
+    types = {"weights": weights, "cache": cache}
+    return {what: dtype for what, dtype in types.items() if dtype is not None}
 
 
 def check_stored(what: str, dtype: str) -> None:
@@ -54,13 +54,13 @@ class StoredChoices:
     @cached_property
     def genes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """What each gene chooses, and from which types."""
-        found: tuple[tuple[str, tuple[str, ...]], ...] = (("weights", self.weights), ("cache", self.cache))
-        return tuple((what, dtypes) for what, dtypes in found if dtypes)
+        choices: tuple[tuple[str, tuple[str, ...]], ...] = (("weights", self.weights), ("cache", self.cache))
+        return tuple((what, dtypes) for what, dtypes in choices if dtypes)
 
     def combinations(self) -> list[dict[str, Any]]:
         """What candidates may be stored in, every combination once; none where there is no choice."""
         names, choices = [what for what, _ in self.genes], [dtypes for _, dtypes in self.genes]
-        return [dict(zip(names, found, strict=True)) for found in product(*choices)] if names else []
+        return [dict(zip(names, dtypes, strict=True)) for dtypes in product(*choices)] if names else []
 
     def legal(self, gene: int) -> Sequence[int]:
         """The legal values of a gene."""
@@ -74,7 +74,7 @@ class StoredChoices:
         """The genes that name types. Raises `InvalidInput` for one that is no choice."""
         choices = dict(self.genes)
         for what in LEGAL:
-            found, legal = stored.get(what), choices.get(what, ())
-            if found not in (legal or (None,)):
-                raise InvalidInput(f"{what} = {found}; legal: {', '.join(legal) or 'none, it has no choice'}")
+            dtype, legal = stored.get(what), choices.get(what, ())
+            if dtype not in (legal or (None,)):
+                raise InvalidInput(f"{what} = {dtype}; legal: {', '.join(legal) or 'none, it has no choice'}")
         return tuple(dtypes.index(stored[what]) + 1 for what, dtypes in self.genes)

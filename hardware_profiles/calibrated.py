@@ -52,7 +52,7 @@ def has_curves(device: Device, workload: Workload) -> bool:
 
 
 def refuse_unmeasured(architecture: Architecture, device: Device) -> None:
-    """Raise `InvalidInput` for a block that the device's runtime does not run, where rooflines say nothing.
+    """Raise `InvalidInput` for a block that was not measured, where rooflines say nothing.
 
     llama.cpp and onnxruntime run the operators that they were calibrated with and no others.
     """
@@ -62,7 +62,7 @@ def refuse_unmeasured(architecture: Architecture, device: Device) -> None:
     for index, block in enumerate(architecture.blocks):
         if block.kind != "skip" and block.name not in measured:
             raise InvalidInput(
-                f"device {device.name}: blocks[{index}] ({block.name}) is not run by "
+                f"device {device.name}: blocks[{index}] ({block.name}) was not measured with "
                 f"{device.provenance.runtime}; this profile has {', '.join(sorted(measured - {HEAD}))}"
             )
 

@@ -7,7 +7,7 @@ export read nothing else.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from genomes.stored import given
+from genomes.stored import own_types
 
 Origin = Literal["searched", "reference"]
 Status = Literal["evaluated", "failed", "rejected"]
@@ -106,8 +106,8 @@ class Candidate:
 
     @property
     def stored(self) -> dict[str, str]:
-        """`weights` and `cache`, those that are given."""
-        return given(self.weights, self.cache)
+        """`weights` and `cache`, where they are stored in a type of their own."""
+        return own_types(self.weights, self.cache)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from genomes import (
     CacheDtype,
     InvalidInput,
-    Runtime,
+    Loader,
     Scale,
     SearchSpace,
     StoredChoices,
@@ -19,7 +19,7 @@ from genomes import (
     deployable,
     preset,
 )
-from genomes.stored import given
+from genomes.stored import own_types
 from hardware_profiles import Dtype
 
 Metric = Literal[
@@ -67,7 +67,7 @@ class SpaceSection(Section):
         default_factory=dict,
         description="classes of blocks beside the preset's: name and variants, as layouts write them",
     )
-    deploys_to: list[Runtime] = Field(
+    deploys_to: list[Loader] = Field(
         default_factory=list, description="runtimes that must load every candidate"
     )
     weights: list[WeightDtype] = Field(
@@ -140,8 +140,8 @@ class ObjectiveSection(Section):
 
     @property
     def stored(self) -> dict[str, str]:
-        """`weights` and `cache`, those that are given."""
-        return given(self.weights, self.cache)
+        """`weights` and `cache`, where they are stored in a type of their own."""
+        return own_types(self.weights, self.cache)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

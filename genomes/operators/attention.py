@@ -63,7 +63,7 @@ class Attention(Operator):
         default=None, ge=2, le=128, description="length of the convolution on q, k, v; null: none"
     )
     differential: bool = False
-    lambda_init: float = Field(default=0.8, ge=0, lt=1, description="of the differential form")
+    lambda_init: float = Field(default=0.8, ge=0, lt=1, description="lambda_init of the differential form")
     out_bias: bool = False
     score_scale: float | None = Field(
         default=None, gt=0, description="factor on q k^T; null: the root of 1 / head_dim"
@@ -124,13 +124,25 @@ class Attention(Operator):
             raise InvalidInput(f"rotary_dim = {self.rotary_dim}; legal: even, at most {self.key_dim}")
 
     @property
+    def inner(self) -> int:
+        """Channels of all heads together."""
+        return self.heads * self.head_dim
+
+    @property
+    def rotary(self) -> Fraction:
+        """Share of a query's or key's channels that are rotated; 0 without positions."""
+        if self.rope_theta is None:
+            return Fraction(0)
+        return Fraction(self.rotary_dim or self.key_dim, self.key_dim)
+
+    @property
     def key_dim(self) -> int:
         """Size of a query or key that is compared: half a head in the differential form."""
         return self.head_dim // 2 if self.differential else self.head_dim
 
     def weights(self, width: int) -> dict[str, tuple[int, ...]]:
         """Projections without biases; vectors for QK norm and the differential form; convolutions, gate."""
-        inner, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        inner, kv = self.inner, self.kv_heads * self.head_dim
         shapes: dict[str, tuple[int, ...]] = {
             "q": (width, inner),
             "k": (width, kv),
@@ -176,14 +188,14 @@ class Attention(Operator):
     @property
     def _pair_flops(self) -> int:
         """FLOPs of one token seen: `q k^T` and `p v`, the latter twice in the differential form."""
-        return (6 if self.differential else 4) * self.heads * self.head_dim
+        return (6 if self.differential else 4) * self.inner
 
     def decode_flops(self, width: int, context: int) -> int:
         """Projections and convolutions, then `q k^T` and `p v` over the tokens seen."""
         return self._token_flops(width) + self._pair_flops * self.seen(context)
 
     def prefill_flops(self, width: int, tokens: int) -> int:
-        """As the sum over tokens: the triangle, or the band of a window."""
+        """FLOPs summed over tokens: the triangle, or the band of a window."""
         ramp = self.seen(tokens)
         pairs = ramp * (ramp + 1) // 2 + (tokens - ramp) * ramp
         return tokens * self._token_flops(width) + self._pair_flops * pairs
@@ -197,7 +209,7 @@ class Attention(Operator):
             "v": (self.seen(context), self.kv_heads, self.head_dim),
         }
         if self.conv is not None:
-            inner, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
+            inner, kv = self.inner, self.kv_heads * self.head_dim
             past = self.conv - 1
             state |= {"q_conv": (past, inner), "k_conv": (past, kv), "v_conv": (past, kv)}
         return state
@@ -213,5 +225,5 @@ class Attention(Operator):
         """Queries, keys, values, the mixed heads and what gates them; before the convolutions too."""
         del width
         projected = (self.heads + 2 * self.kv_heads) * self.head_dim
-        mixed = (1 + self.gated + self.differential) * self.heads * self.head_dim
+        mixed = (1 + self.gated + self.differential) * self.inner
         return projected * (1 if self.conv is None else 2) + mixed

@@ -109,11 +109,11 @@ class Operator(BaseModel, ABC):
 
     @field_validator("shares", mode="before")
     @classmethod
-    def _read_shares(cls, found: object) -> object:
-        """Lists and objects, as JSON has them."""
-        if not isinstance(found, list | tuple):
-            return found
-        return tuple(share if isinstance(share, Share) else Share.model_validate(share) for share in found)
+    def _read_shares(cls, shares: object) -> object:
+        """Read lists and objects, as JSON has them."""
+        if not isinstance(shares, list | tuple):
+            return shares
+        return tuple(share if isinstance(share, Share) else Share.model_validate(share) for share in shares)
 
     @classmethod
     def complete(cls, fields: dict[str, Any], width: int) -> dict[str, Any]:

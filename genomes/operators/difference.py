@@ -65,7 +65,7 @@ class Difference(Operator):
                 raise InvalidInput(f"{name} ({part.name}): {error}") from None
 
     def weights(self, width: int) -> dict[str, tuple[int, ...]]:
-        """Those of both, as `plus/NAME` and `minus/NAME`."""
+        """Weights of both mixers, as `plus/NAME` and `minus/NAME`."""
         parts = self.parts.items()
         return {f"{name}/{key}": shape for name, part in parts for key, shape in part.weights(width).items()}
 
@@ -83,24 +83,24 @@ class Difference(Operator):
         )
 
     def decode_flops(self, width: int, context: int) -> int:
-        """Those of both."""
+        """FLOPs of both mixers."""
         return sum(part.decode_flops(width, context) for part in map(self.part, self.parts))
 
     def prefill_flops(self, width: int, tokens: int) -> int:
-        """As the sum over tokens."""
+        """FLOPs of both mixers, summed over tokens."""
         return sum(part.prefill_flops(width, tokens) for part in map(self.part, self.parts))
 
     def state(self, width: int, context: int) -> dict[str, tuple[int, ...]]:
-        """Those of both, as `plus/NAME` and `minus/NAME`."""
+        """States of both mixers, as `plus/NAME` and `minus/NAME`."""
         parts = [(name, part.state(width, context)) for name, part in self.parts.items()]
         return {f"{name}/{key}": shape for name, state in parts for key, shape in state.items()}
 
     def state_traffic(self, width: int, context: int) -> int:
-        """That of both."""
+        """Traffic of both mixers."""
         return sum(part.state_traffic(width, context) for part in map(self.part, self.parts))
 
     def activation_elements(self, width: int) -> int:
-        """Those of both, and the first one's output."""
+        """Intermediate results of both mixers, and the output of the first."""
         return sum(part.activation_elements(width) for part in self.parts.values()) + width
 
     @field_serializer("plus", "minus")

@@ -61,7 +61,7 @@ class Hyena(HyenaX):
         return cls(horizon=int(number(settings, "horizon")))
 
     def weights(self, width: int) -> dict[str, tuple[int, ...]]:
-        """Those of Hyena-X, and of the filter."""
+        """Weights of Hyena-X, and of the filter."""
         shapes = super().weights(width)
         if self.filter_length is not None:
             return shapes | {"filter": (self.filter_length, width)}
@@ -77,7 +77,7 @@ class Hyena(HyenaX):
         }
 
     def decode_flops(self, width: int, context: int) -> int:
-        """Those of Hyena-X, and the filter at its lags; an implicit one is computed at one more."""
+        """FLOPs of Hyena-X, and the filter at its lags; an implicit one is computed at one more."""
         flops = super().decode_flops(width, context)
         if self.filter_length is not None:
             return flops + self.matrix_flops(width, "filter")
@@ -97,11 +97,11 @@ class Hyena(HyenaX):
         return state | {"inputs": (context, width), "filter": (context, width)}
 
     def state_traffic(self, width: int, context: int) -> int:
-        """Of an implicit filter, all is read, and one input and one lag of the filter are written."""
+        """Inputs and lags of an implicit filter: all are read, one of each is written."""
         if self.filter_length is not None:
             return super().state_traffic(width, context)
         return self.state_elements(width, context) + self.state_elements(width, 1)
 
     def activation_elements(self, width: int) -> int:
-        """Those of Hyena-X, and the filtered `k * v`."""
+        """Intermediate results of Hyena-X, and the filtered `k * v`."""
         return super().activation_elements(width) + width

@@ -81,7 +81,7 @@ class MLA(Operator):
         return projections + 2 * self.heads * (2 * self.rank + self.rope_dim) * context
 
     def prefill_flops(self, width: int, tokens: int) -> int:
-        """As the sum over tokens."""
+        """FLOPs summed over tokens."""
         pair = self.decode_flops(width, 1) - self.decode_flops(width, 0)
         return tokens * self.decode_flops(width, 0) + pair * (tokens * (tokens + 1) // 2)
 

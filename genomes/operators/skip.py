@@ -21,16 +21,16 @@ class Skip(Operator):
         return cls()
 
     def weights(self, width: int) -> dict[str, tuple[int, ...]]:
-        """None."""
+        """No weights."""
         del width
         return {}
 
     def decode_flops(self, width: int, context: int) -> int:
-        """None."""
+        """No FLOPs."""
         del width, context
         return 0
 
     def activation_elements(self, width: int) -> int:
-        """None."""
+        """No intermediate results."""
         del width
         return 0

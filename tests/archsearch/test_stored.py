@@ -212,7 +212,7 @@ def test_a_reference_that_a_runtime_does_not_run_is_named_not_its_types(campaign
     data["objectives"][1]["device"] = str(profile)
     data["references"] = ["mamba2-hybrid", "lfm2"]
     with pytest.raises(
-        InvalidInput, match=r"^reference mamba2-hybrid: .* \(mamba2\) is not run by llama.cpp"
+        InvalidInput, match=r"^reference mamba2-hybrid: .* \(mamba2\) was not measured with llama.cpp"
     ):
         run(campaigns.load(tmp_path, data), tmp_path / "run", ONE)
 

@@ -3,22 +3,25 @@
 import numpy as np
 import pytest
 
-from genomes import InvalidInput, Scale, deployable, parse_layout, preset, random_genome, reference
-from genomes.deployment import PUBLISHED_CLASSES, RUNTIMES, DeploysTo, loaded_as
-from genomes.operators import operator_class
+from genomes import (
+    LOADERS,
+    PUBLISHED_CLASSES,
+    DeploysTo,
+    InvalidInput,
+    Loader,
+    PublishedClass,
+    Scale,
+    deployable,
+    loaded_as,
+    parse_layout,
+    preset,
+    random_genome,
+    reference,
+)
+from support.published_cases import LAYOUTS
 
 STACKED = Scale(width=1024, head_dim=64, repeat="stack")
 
-LOADED = {
-    "attention swiglu(4) attention swiglu(4)": "LlamaForCausalLM",
-    "attention(kv=1/4,qk_norm=yes) swiglu(3)": "Qwen3ForCausalLM",
-    "attention swiglu(4) attention(window=64) swiglu(4)": "GraniteSWAForCausalLM",
-    "short_conv(4) swiglu(4) skip attention(kv=1/4,qk_norm=yes) swiglu(4)": "Lfm2ForCausalLM",
-    "mamba2 swiglu(4) attention(kv=1/2,rope=no) swiglu(4)": "GraniteMoeHybridForCausalLM",
-    "mamba2 mamba2 mlp(4,relu2=yes) attention(rope=no) mamba2": "NemotronHForCausalLM",
-    "mamba2(expand=4) mamba2(expand=4) mamba2(expand=4)": "Mamba2ForCausalLM",
-    "gated_deltanet swiglu(4) attention(qk_norm=yes,rotary=1/4,gated=yes) swiglu(4)": "Qwen3_5ForCausalLM",
-}
 REFERENCES = {
     "transformer++": "LlamaForCausalLM",
     "llama": "LlamaForCausalLM",
@@ -43,15 +46,16 @@ NOWHERE = [
     "short_conv(3) swiglu(4) attention swiglu(4)",
     "mamba2 mlp(4) attention(rope=no)",
     "gated_deltanet moe(2) attention(qk_norm=yes,rotary=1/4,gated=yes) moe(2)",
+    "mamba2(expand=3/2) mamba2(expand=3/2)",
+    "mamba2(expand=1) swiglu(4) attention(rope=no) swiglu(4)",
 ]
 
 
-@pytest.mark.parametrize(("text", "name"), LOADED.items())
-def test_a_layout_is_loaded_as_its_class(text: str, name: str) -> None:
-    found = loaded_as(parse_layout(text), STACKED)
-    assert found["transformers"] == name
-    missing = {"NemotronHForCausalLM": set()}.get(name, set())
-    assert set(RUNTIMES) - set(found) == missing
+@pytest.mark.parametrize("published", PUBLISHED_CLASSES, ids=lambda each: each.name)
+def test_a_layout_is_loaded_as_its_class(published: PublishedClass) -> None:
+    layout = parse_layout(LAYOUTS[published.name])
+    loaders = [runtime for runtime in LOADERS if published.loads_in([runtime])]
+    assert loaded_as(layout, STACKED) == dict.fromkeys(loaders, published.name)
 
 
 @pytest.mark.parametrize(("name", "expected"), REFERENCES.items())
@@ -61,13 +65,6 @@ def test_references_are_loaded_as_their_class(name: str, expected: str) -> None:
     assert loaded_as(layout, STACKED.model_copy(update={"blocks": 4 * len(layout)})) == loaded_as(
         layout, STACKED
     )
-
-
-def test_every_class_has_an_example() -> None:
-    griffin = "rg_lru geglu(3) attention(kv=1/4,window=32,rotary=1/2) geglu(3)"
-    assert loaded_as(parse_layout(griffin), STACKED) == {"transformers": "RecurrentGemmaForCausalLM"}
-    examples = {*LOADED.values(), *REFERENCES.values(), "RecurrentGemmaForCausalLM"}
-    assert examples == {each.name for each in PUBLISHED_CLASSES}
 
 
 @pytest.mark.parametrize("text", NOWHERE)
@@ -84,9 +81,20 @@ def test_llama_cpp_needs_one_of_each_kind() -> None:
     layout = parse_layout("attention(qk_norm=yes,rope=yes) swiglu(4)")
     assert loaded_as(layout, STACKED)["llama.cpp"] == "Qwen3ForCausalLM"
     few = parse_layout("mamba2 attention(rope=no) mamba2")
-    found = loaded_as(few, STACKED)
-    assert "llama.cpp" not in found and found["vllm"] == "NemotronHForCausalLM"
+    loaded = loaded_as(few, STACKED)
+    assert "llama.cpp" not in loaded and loaded["vllm"] == "NemotronHForCausalLM"
     assert "mlp is missing" in str(DeploysTo(("llama.cpp",), STACKED).broken_by(few))
+
+
+@pytest.mark.parametrize("expand", [1, 4])
+def test_llama_cpp_needs_mamba2_of_twice_the_width(expand: int) -> None:
+    layout = parse_layout(f"mamba2(expand={expand}) mamba2(expand={expand})")
+    assert loaded_as(layout, STACKED) == dict.fromkeys(
+        ("transformers", "vllm", "sglang"), "Mamba2ForCausalLM"
+    )
+    mamba2 = tuple(each for each in PUBLISHED_CLASSES if each.name == "Mamba2ForCausalLM")
+    why = DeploysTo(("llama.cpp",), STACKED, mamba2).broken_by(layout)
+    assert f"its heads are {expand * 1024} wide together; 2048 is needed" in str(why)
 
 
 def test_layers_stay_whole_only_when_stacked() -> None:
@@ -99,9 +107,9 @@ def test_layers_stay_whole_only_when_stacked() -> None:
 
 
 @pytest.mark.parametrize("blocks", [8, 32])
-@pytest.mark.parametrize("runtimes", [("transformers",), RUNTIMES], ids=["transformers", "all"])
+@pytest.mark.parametrize("runtimes", [("transformers",), LOADERS], ids=["transformers", "all"])
 @pytest.mark.parametrize("name", ["hybrid", "lfm2", "nemotron-h", "qwen3-next"])
-def test_repair_makes_random_genomes_deployable(name: str, runtimes: tuple, blocks: int) -> None:
+def test_repair_makes_random_genomes_deployable(name: str, runtimes: tuple[Loader, ...], blocks: int) -> None:
     target = STACKED.model_copy(update={"blocks": blocks})
     space = deployable(preset(name).with_blocks(8), runtimes, target)
     rng = np.random.default_rng(0)
@@ -116,9 +124,3 @@ def test_an_unknown_runtime_is_refused() -> None:
         InvalidInput, match=r"deploys_to = tpu; legal: transformers, vllm, sglang, llama\.cpp"
     ):
         DeploysTo(("tpu",), STACKED).check(8)  # type: ignore[arg-type]
-
-
-def test_parts_name_settings_that_exist() -> None:
-    for each in PUBLISHED_CLASSES:
-        for part in each.mixers + each.feed_forwards:
-            assert set(part.given) <= set(operator_class(part.op).settings)

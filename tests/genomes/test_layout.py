@@ -306,23 +306,23 @@ def test_any_words_are_a_layout_or_refused(text: str) -> None:
         ("attention attention(cache=@0,keys=@0)", "shares cache together with keys or values"),
         (
             "attention attention(weights=@0) attention(weights=@1)",
-            "weights of block 1, which itself shares weights with block 0; name the owner",
+            "weights of block 1, which itself shares weights with block 0; share with block 0 instead",
         ),
         (
             "attention attention(cache=@0) attention(keys=@1)",
-            "keys of block 1, which itself shares cache with block 0; name the owner",
+            "keys of block 1, which itself shares cache with block 0; share with block 0 instead",
         ),
         (
             "attention attention(keys=@0) attention(cache=@1)",
-            "cache of block 1, which itself shares keys with block 0; name the owner",
+            "cache of block 1, which itself shares keys with block 0; share with block 0 instead",
         ),
         (
             "attention attention(cache=@0) attention(weights=@1)",
-            "weights of block 1, which has none for cache; share cache too",
+            "weights of block 1, which has no weights for cache itself; share cache too",
         ),
         (
             "attention attention(values=@0) attention(weights=@1,keys=@0)",
-            "weights of block 1, which has none for values; share values too",
+            "weights of block 1, which has no weights for values itself; share values too",
         ),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from genomes import Runtime, accounting
+from genomes import Loader, accounting
 from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
 from hardware_profiles.runtimes.onnx_runtime.model import check_runs
 from support import ROOT
@@ -39,7 +39,7 @@ def test_a_shrunk_throughput_run_finds_the_same_models_and_writes_its_rows(tmp_p
 
 @pytest.mark.parametrize("runtimes", [(), ("llama.cpp",)])
 def test_held_out_models_are_drawn_by_the_seed_and_run_by_the_runtime(
-    runtimes: tuple[Runtime, ...], monkeypatch: pytest.MonkeyPatch
+    runtimes: tuple[Loader, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(BENCHMARK.parent)
     from latency_accuracy import LARGEST, SMALLEST, held_out

@@ -18,7 +18,7 @@ def block_of(names: list[str]) -> st.SearchStrategy[Block]:
     return st.sampled_from(names).flatmap(
         lambda name: st.fixed_dictionaries(
             {}, optional={key: legal(setting) for key, setting in operator_table()[name].settings.items()}
-        ).map(lambda given: Block.of(name, given))
+        ).map(lambda values: Block.of(name, values))
     )
 
 

@@ -8,7 +8,7 @@ Needs PyTorch and transformers (`make test-all` installs them).
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 LENGTHS = (1, 2, 7, 33, 70)
 VOCABULARY = 32
 SEEDS = (0, 1, 2, 3)
-"""Of the configurations of a class."""
+"""Seeds of the configurations of a class."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Published:
 
 def load(published: Published) -> tuple[ModelClass, Architecture, dict[str, Any]]:
     """Its class, and what it is in our terms."""
-    found = model_class(published.config["architectures"][0])
-    architecture = found.architecture(published.config)
-    return found, architecture, found.read_weights(architecture, published.tensors)
+    published_class = model_class(published.config["architectures"][0])
+    architecture = published_class.architecture(published.config)
+    return published_class, architecture, published_class.read_weights(architecture, published.tensors)
 
 
 def logits_at_once(architecture: Architecture, params: Any, tokens: np.ndarray) -> np.ndarray:
@@ -64,20 +64,20 @@ def logits_in_pieces(
         return model.apply({"params": params}, hidden, method="logits"), state
 
     state = model.initial_state(tokens.shape[0], length)
-    found, position = [], 0
+    pieces, position = [], 0
     for size in [min(prompt, length), *[1] * (length - prompt)]:
         logits, state = extend(tokens[:, position : position + size], state, jnp.asarray(position))
-        found.append(np.asarray(logits))
+        pieces.append(np.asarray(logits))
         position += size
-    return np.concatenate(found, axis=1)
+    return np.concatenate(pieces, axis=1)
 
 
 def difference(published: Published, decode: bool) -> float:
     """The largest difference of a logit, of all lengths or of decoding."""
     _, architecture, params = load(published)
     if decode:
-        found = logits_in_pieces(architecture, params, published.tokens, prompt=20)
-        return float(np.abs(found - published.logits).max())
+        logits = logits_in_pieces(architecture, params, published.tokens, prompt=20)
+        return float(np.abs(logits - published.logits).max())
     differences = [
         np.abs(
             logits_at_once(architecture, params, published.tokens[:, :length]) - published.logits[:, :length]
@@ -272,6 +272,36 @@ def make(name: str, config: dict[str, Any], seed: int, tokens: int, half: bool =
         tensors = load_file(Path(folder, "model.safetensors"))
         written = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
     return Published(written, tensors, ids.numpy().astype(np.int32), logits)
+
+
+def logits_of_folder(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], tokens: np.ndarray) -> Any:
+    """Logits by transformers of a folder with this configuration and these tensors, and no others."""
+    import torch
+    import transformers
+    from safetensors.numpy import save_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config.json").write_text(json.dumps(config), encoding="utf-8")
+        save_file(dict(tensors), Path(folder, "model.safetensors"), metadata={"format": "pt"})
+        model, info = getattr(transformers, config["architectures"][0]).from_pretrained(
+            folder, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
+        )
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
+    with torch.no_grad():
+        return model.eval()(torch.from_numpy(tokens).long(), use_cache=False).logits.numpy()
+
+
+def runs_in_transformers(name: str) -> bool:
+    """Whether transformers has a class of this name that gives logits."""
+    import torch
+    import transformers
+
+    if not hasattr(transformers, name):
+        return False
+    made = getattr(transformers, name)
+    model = made(made.config_class(**_common(np.random.default_rng(0), 32), num_hidden_layers=2)).eval()
+    with torch.no_grad():
+        return bool(torch.isfinite(model(torch.zeros(1, 5, dtype=torch.long)).logits).all())
 
 
 def _fan_in(shape: tuple[int, ...]) -> int:

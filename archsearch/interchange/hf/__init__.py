@@ -1,10 +1,11 @@
 """Classes of published models: their `config.json` as an architecture, their tensors as our weights and back.
 
-    found = model_class(config["architectures"][0])
-    architecture = found.architecture(config)
-    params = found.read_weights(architecture, tensors)
+    published = model_class(config["architectures"][0])
+    architecture = published.architecture(config)
+    params = published.read_weights(architecture, tensors)
 
-The equations are those of transformers, which the tests compare with to 1e-4 of a logit.
+The equations are those of transformers, which the tests compare with to 1e-4 of a logit. The shapes of the
+classes stand in `genomes.published_classes`.
 """
 
 from archsearch.interchange.hf.granite_moe_hybrid import GRANITE_MOE_HYBRID
@@ -15,11 +16,11 @@ from archsearch.interchange.hf.nemotron_h import NEMOTRON_H
 from archsearch.interchange.hf.qwen3_next import QWEN3_5, QWEN3_NEXT
 from archsearch.interchange.hf.recurrent_gemma import RECURRENT_GEMMA
 from archsearch.interchange.hf.table import ModelClass
-from genomes import InvalidInput
+from genomes import PUBLISHED_CLASSES, InvalidInput
 
 MODEL_CLASSES: dict[str, ModelClass] = {
-    found.name: found
-    for found in (
+    each.name: each
+    for each in (
         LLAMA,
         QWEN3,
         LFM2,
@@ -31,6 +32,7 @@ MODEL_CLASSES: dict[str, ModelClass] = {
         RECURRENT_GEMMA,
     )
 }
+"""The classes of the table whose weights are read and written, by their name."""
 
 
 def model_class(name: str) -> ModelClass:
@@ -38,7 +40,10 @@ def model_class(name: str) -> ModelClass:
     try:
         return MODEL_CLASSES[name]
     except (KeyError, TypeError):
-        raise InvalidInput(f"model class {name!r} is not known; known: {', '.join(MODEL_CLASSES)}") from None
+        known = ", ".join(MODEL_CLASSES)
+    if name in {each.name for each in PUBLISHED_CLASSES}:
+        raise InvalidInput(f"archsearch does not read or write {name} yet; known: {known}")
+    raise InvalidInput(f"model class {name!r} is not known; known: {known}")
 
 
 __all__ = ["MODEL_CLASSES", "ModelClass", "model_class"]

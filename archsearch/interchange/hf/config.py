@@ -23,7 +23,7 @@ class Rope(NamedTuple):
 class Config:
     """Typed access to the keys that say what is computed; all others are left alone.
 
-    Every method raises `InvalidInput` naming the key, the value found and what is legal.
+    Every method raises `InvalidInput` naming the key, its value and what is legal.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -55,20 +55,20 @@ class Config:
         return value
 
     def only(self, name: str, legal: Any) -> None:
-        """Nothing but `legal`, which is also the default: what no architecture says otherwise."""
+        """Accept nothing but `legal`, which is also the default: no architecture says anything else."""
         value = self.find(name, default=legal)
         if value != legal:
             raise InvalidInput(f"config: {name} = {value!r} has no counterpart; legal: {legal!r}")
 
     def rope(self, theta: float = 10000.0, share: float = 1.0) -> Rope:
-        """Rotary positions, in the new form (`rope_parameters`) or the old; defaults as given."""
+        """Rotary positions, in the new form (`rope_parameters`) or the old, with these defaults."""
         new = self.find("rope_parameters", "rope_scaling", default={})
         kind = new.get("rope_type", new.get("type", "default"))
         if kind != "default":
             raise InvalidInput(f"config: rope_type = {kind!r} has no counterpart; legal: 'default'")
         old = {"rope_theta": theta, "partial_rotary_factor": share}
-        found = Config(old | {name: self.values[name] for name in old if name in self.values} | dict(new))
-        return Rope(found.number("rope_theta", theta), found.number("partial_rotary_factor", share))
+        rope = Config(old | {name: self.values[name] for name in old if name in self.values} | dict(new))
+        return Rope(rope.number("rope_theta", theta), rope.number("partial_rotary_factor", share))
 
     def layer_types(self, meanings: Mapping[str, Meaning], default: list[str] | None = None) -> list[Meaning]:
         """What each layer is, `meanings` telling the words of `layer_types`."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from archsearch.interchange.hf import llama, mamba2
 from archsearch.interchange.hf.config import Config
-from archsearch.interchange.hf.table import ModelClass, Row, Slot
+from archsearch.interchange.hf.table import ModelClass, Slot, TensorRow
 from genomes import Architecture, Attention, InvalidInput, Mamba2, Operator, SwiGLU
 
-FEED_FORWARD: dict[str, tuple[Row, ...]] = {
+FEED_FORWARD: dict[str, tuple[TensorRow, ...]] = {
     "swiglu": (
-        Row("gate up", "shared_mlp.input_linear.weight", "matrix"),
-        Row("down", "shared_mlp.output_linear.weight", "matrix"),
+        TensorRow("gate up", "shared_mlp.input_linear.weight", "matrix"),
+        TensorRow("down", "shared_mlp.output_linear.weight", "matrix"),
     )
 }
 

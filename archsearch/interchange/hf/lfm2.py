@@ -4,29 +4,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from archsearch.interchange.hf.config import Config
-from archsearch.interchange.hf.table import ModelClass, Row, Slot
+from archsearch.interchange.hf.table import ModelClass, Slot, TensorRow
 from genomes import Architecture, Attention, Operator, ShortConv, SwiGLU
 
-MIXER: dict[str, tuple[Row, ...]] = {
+MIXER: dict[str, tuple[TensorRow, ...]] = {
     "attention": (
-        Row("q", "self_attn.q_proj.weight", "matrix"),
-        Row("k", "self_attn.k_proj.weight", "matrix"),
-        Row("v", "self_attn.v_proj.weight", "matrix"),
-        Row("out", "self_attn.out_proj.weight", "matrix"),
-        Row("q_norm", "self_attn.q_layernorm.weight"),
-        Row("k_norm", "self_attn.k_layernorm.weight"),
+        TensorRow("q", "self_attn.q_proj.weight", "matrix"),
+        TensorRow("k", "self_attn.k_proj.weight", "matrix"),
+        TensorRow("v", "self_attn.v_proj.weight", "matrix"),
+        TensorRow("out", "self_attn.out_proj.weight", "matrix"),
+        TensorRow("q_norm", "self_attn.q_layernorm.weight"),
+        TensorRow("k_norm", "self_attn.k_layernorm.weight"),
     ),
     "short_conv": (
-        Row("in_proj", "conv.in_proj.weight", "matrix"),
-        Row("conv", "conv.conv.weight", "conv"),
-        Row("out_proj", "conv.out_proj.weight", "matrix"),
+        TensorRow("in_proj", "conv.in_proj.weight", "matrix"),
+        TensorRow("conv", "conv.conv.weight", "conv"),
+        TensorRow("out_proj", "conv.out_proj.weight", "matrix"),
     ),
 }
-FEED_FORWARD: dict[str, tuple[Row, ...]] = {
+FEED_FORWARD: dict[str, tuple[TensorRow, ...]] = {
     "swiglu": (
-        Row("gate", "feed_forward.w1.weight", "matrix"),
-        Row("up", "feed_forward.w3.weight", "matrix"),
-        Row("down", "feed_forward.w2.weight", "matrix"),
+        TensorRow("gate", "feed_forward.w1.weight", "matrix"),
+        TensorRow("up", "feed_forward.w3.weight", "matrix"),
+        TensorRow("down", "feed_forward.w2.weight", "matrix"),
     )
 }
 
@@ -62,7 +62,7 @@ def architecture(config: Mapping[str, Any]) -> Architecture:
 
 
 def _hidden(c: Config) -> int:
-    """Feed-forward width: as given, or two thirds of it rounded up, as Llama 1 counted."""
+    """Feed-forward width: as the configuration says, or two thirds of it rounded up, as Llama 1 counted."""
     hidden = c.size("block_ff_dim", "intermediate_size")
     if not c.flag("block_auto_adjust_ff_dim", default=True):
         return hidden

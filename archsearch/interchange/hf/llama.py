@@ -4,23 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from archsearch.interchange.hf.config import Config
-from archsearch.interchange.hf.table import ModelClass, Row, Slot
+from archsearch.interchange.hf.table import ModelClass, Slot, TensorRow
 from genomes import Architecture, Attention, Operator, SwiGLU
 
 ATTENTION = (
-    Row("q", "self_attn.q_proj.weight", "matrix"),
-    Row("k", "self_attn.k_proj.weight", "matrix"),
-    Row("v", "self_attn.v_proj.weight", "matrix"),
-    Row("out", "self_attn.o_proj.weight", "matrix"),
+    TensorRow("q", "self_attn.q_proj.weight", "matrix"),
+    TensorRow("k", "self_attn.k_proj.weight", "matrix"),
+    TensorRow("v", "self_attn.v_proj.weight", "matrix"),
+    TensorRow("out", "self_attn.o_proj.weight", "matrix"),
 )
-QK_NORM = (Row("q_norm", "self_attn.q_norm.weight"), Row("k_norm", "self_attn.k_norm.weight"))
+QK_NORM = (TensorRow("q_norm", "self_attn.q_norm.weight"), TensorRow("k_norm", "self_attn.k_norm.weight"))
 FEED_FORWARD = Slot(
     "post_attention_layernorm",
     {
         "swiglu": (
-            Row("gate", "mlp.gate_proj.weight", "matrix"),
-            Row("up", "mlp.up_proj.weight", "matrix"),
-            Row("down", "mlp.down_proj.weight", "matrix"),
+            TensorRow("gate", "mlp.gate_proj.weight", "matrix"),
+            TensorRow("up", "mlp.up_proj.weight", "matrix"),
+            TensorRow("down", "mlp.down_proj.weight", "matrix"),
         )
     },
 )

@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from archsearch.interchange.hf.config import Config
-from archsearch.interchange.hf.table import ModelClass, Row, Slot
+from archsearch.interchange.hf.table import ModelClass, Slot, TensorRow
 from genomes import Architecture, InvalidInput, Mamba2
 
 
-def mixer(prefix: str) -> tuple[Row, ...]:
+def mixer(prefix: str) -> tuple[TensorRow, ...]:
     """The tensors of one Mamba-2 block, the same in every class that has one."""
     return (
-        Row("in_proj", f"{prefix}.in_proj.weight", "matrix"),
-        Row("conv", f"{prefix}.conv1d.weight", "conv"),
-        Row("conv_bias", f"{prefix}.conv1d.bias"),
-        Row("dt_bias", f"{prefix}.dt_bias"),
-        Row("a_log", f"{prefix}.A_log"),
-        Row("d", f"{prefix}.D"),
-        Row("norm", f"{prefix}.norm.weight"),
-        Row("out_proj", f"{prefix}.out_proj.weight", "matrix"),
+        TensorRow("in_proj", f"{prefix}.in_proj.weight", "matrix"),
+        TensorRow("conv", f"{prefix}.conv1d.weight", "conv"),
+        TensorRow("conv_bias", f"{prefix}.conv1d.bias"),
+        TensorRow("dt_bias", f"{prefix}.dt_bias"),
+        TensorRow("a_log", f"{prefix}.A_log"),
+        TensorRow("d", f"{prefix}.D"),
+        TensorRow("norm", f"{prefix}.norm.weight"),
+        TensorRow("out_proj", f"{prefix}.out_proj.weight", "matrix"),
     )
 
 
@@ -26,8 +26,8 @@ def unlimited(c: Config) -> None:
     """Raise `InvalidInput` where steps are limited."""
     limits = c.find("time_step_limit", "mamba_dt_limit", default=_UNLIMITED)
     # transformers writes infinity as an object, since JSON has none.
-    found = [float(x["__float__"] if isinstance(x, Mapping) else x) for x in limits]
-    if found != _UNLIMITED:
+    numbers = [float(x["__float__"] if isinstance(x, Mapping) else x) for x in limits]
+    if numbers != _UNLIMITED:
         raise InvalidInput(f"config: time_step_limit = {limits} has no counterpart; legal: {_UNLIMITED}")
 
 

@@ -8,24 +8,24 @@ from typing import Any
 
 from archsearch.interchange.hf import mamba2
 from archsearch.interchange.hf.config import Config
-from archsearch.interchange.hf.table import ModelClass, Row, Slot
+from archsearch.interchange.hf.table import ModelClass, Slot, TensorRow
 from genomes import MLP, Architecture, Attention, Mamba2, Operator
 
-BLOCK: dict[str, tuple[Row, ...]] = {
+BLOCK: dict[str, tuple[TensorRow, ...]] = {
     "attention": (
-        Row("q", "mixer.q_proj.weight", "matrix"),
-        Row("k", "mixer.k_proj.weight", "matrix"),
-        Row("v", "mixer.v_proj.weight", "matrix"),
-        Row("out", "mixer.o_proj.weight", "matrix"),
+        TensorRow("q", "mixer.q_proj.weight", "matrix"),
+        TensorRow("k", "mixer.k_proj.weight", "matrix"),
+        TensorRow("v", "mixer.v_proj.weight", "matrix"),
+        TensorRow("out", "mixer.o_proj.weight", "matrix"),
     ),
     "mamba2": mamba2.mixer("mixer"),
     "mlp": (
-        Row("up", "mixer.up_proj.weight", "matrix"),
-        Row("down", "mixer.down_proj.weight", "matrix"),
+        TensorRow("up", "mixer.up_proj.weight", "matrix"),
+        TensorRow("down", "mixer.down_proj.weight", "matrix"),
     ),
 }
 LETTERS = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
-"""Of `hybrid_override_pattern`, the older form of the list of layers."""
+"""Letters of `hybrid_override_pattern`, the older form of the list of layers."""
 
 
 def architecture(config: Mapping[str, Any]) -> Architecture:

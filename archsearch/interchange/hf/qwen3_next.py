@@ -8,45 +8,45 @@ from typing import Any
 
 from archsearch.interchange.hf import llama
 from archsearch.interchange.hf.config import Config
-from archsearch.interchange.hf.table import ModelClass, Row, Slot
+from archsearch.interchange.hf.table import ModelClass, Slot, TensorRow
 from genomes import Architecture, Attention, GatedDeltaNet, MoE, Operator, SwiGLU
 
 ATTENTION = (
-    Row("q gate", "self_attn.q_proj.weight", "matrix", per="heads"),
-    Row("k", "self_attn.k_proj.weight", "matrix"),
-    Row("v", "self_attn.v_proj.weight", "matrix"),
-    Row("out", "self_attn.o_proj.weight", "matrix"),
-    Row("q_norm", "self_attn.q_norm.weight", "zero_centred"),
-    Row("k_norm", "self_attn.k_norm.weight", "zero_centred"),
+    TensorRow("q gate", "self_attn.q_proj.weight", "matrix", per="heads"),
+    TensorRow("k", "self_attn.k_proj.weight", "matrix"),
+    TensorRow("v", "self_attn.v_proj.weight", "matrix"),
+    TensorRow("out", "self_attn.o_proj.weight", "matrix"),
+    TensorRow("q_norm", "self_attn.q_norm.weight", "zero_centred"),
+    TensorRow("k_norm", "self_attn.k_norm.weight", "zero_centred"),
 )
 DELTA_NET = (
-    Row("q_conv k_conv v_conv", "linear_attn.conv1d.weight", "conv"),
-    Row("a_log", "linear_attn.A_log"),
-    Row("dt_bias", "linear_attn.dt_bias"),
-    Row("norm", "linear_attn.norm.weight"),
-    Row("out", "linear_attn.out_proj.weight", "matrix"),
+    TensorRow("q_conv k_conv v_conv", "linear_attn.conv1d.weight", "conv"),
+    TensorRow("a_log", "linear_attn.A_log"),
+    TensorRow("dt_bias", "linear_attn.dt_bias"),
+    TensorRow("norm", "linear_attn.norm.weight"),
+    TensorRow("out", "linear_attn.out_proj.weight", "matrix"),
 )
 NEXT_INPUTS = (
-    Row("q k v z", "linear_attn.in_proj_qkvz.weight", "matrix", per="key_heads"),
-    Row("b a", "linear_attn.in_proj_ba.weight", "matrix", per="key_heads"),
+    TensorRow("q k v z", "linear_attn.in_proj_qkvz.weight", "matrix", per="key_heads"),
+    TensorRow("b a", "linear_attn.in_proj_ba.weight", "matrix", per="key_heads"),
 )
 INPUTS = (
-    Row("q k v", "linear_attn.in_proj_qkv.weight", "matrix"),
-    Row("z", "linear_attn.in_proj_z.weight", "matrix"),
-    Row("b", "linear_attn.in_proj_b.weight", "matrix"),
-    Row("a", "linear_attn.in_proj_a.weight", "matrix"),
+    TensorRow("q k v", "linear_attn.in_proj_qkv.weight", "matrix"),
+    TensorRow("z", "linear_attn.in_proj_z.weight", "matrix"),
+    TensorRow("b", "linear_attn.in_proj_b.weight", "matrix"),
+    TensorRow("a", "linear_attn.in_proj_a.weight", "matrix"),
 )
 
 
 EXPERTS = (
-    Row("router", "mlp.gate.weight", "matrix"),
-    Row("gate", "mlp.experts.{}.gate_proj.weight", "matrix"),
-    Row("up", "mlp.experts.{}.up_proj.weight", "matrix"),
-    Row("down", "mlp.experts.{}.down_proj.weight", "matrix"),
-    Row("shared_gate", "mlp.shared_expert.gate_proj.weight", "matrix"),
-    Row("shared_up", "mlp.shared_expert.up_proj.weight", "matrix"),
-    Row("shared_down", "mlp.shared_expert.down_proj.weight", "matrix"),
-    Row("shared_router", "mlp.shared_expert_gate.weight", "matrix"),
+    TensorRow("router", "mlp.gate.weight", "matrix"),
+    TensorRow("gate", "mlp.experts.{}.gate_proj.weight", "matrix"),
+    TensorRow("up", "mlp.experts.{}.up_proj.weight", "matrix"),
+    TensorRow("down", "mlp.experts.{}.down_proj.weight", "matrix"),
+    TensorRow("shared_gate", "mlp.shared_expert.gate_proj.weight", "matrix"),
+    TensorRow("shared_up", "mlp.shared_expert.up_proj.weight", "matrix"),
+    TensorRow("shared_down", "mlp.shared_expert.down_proj.weight", "matrix"),
+    TensorRow("shared_router", "mlp.shared_expert_gate.weight", "matrix"),
 )
 
 
@@ -66,7 +66,7 @@ def qwen3_next(config: Mapping[str, Any]) -> Architecture:
         shared_gated=True,
         normalise=c.flag("norm_topk_prob", default=True),
     )
-    return _architecture(c, [experts if found else hidden for found in sparse])
+    return _architecture(c, [experts if routed else hidden for routed in sparse])
 
 
 def qwen3_5(config: Mapping[str, Any]) -> Architecture:

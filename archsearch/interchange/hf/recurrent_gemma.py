@@ -6,41 +6,43 @@ from typing import Any
 import numpy as np
 
 from archsearch.interchange.hf.config import Config
-from archsearch.interchange.hf.table import ModelClass, Row, Slot
+from archsearch.interchange.hf.table import ModelClass, Slot, TensorRow
 from genomes import RGLRU, Architecture, Attention, GeGLU, Operator
 
-MIXER: dict[str, tuple[Row, ...]] = {
+MIXER: dict[str, tuple[TensorRow, ...]] = {
     "attention": (
-        Row("q", "temporal_block.q_proj.weight", "matrix"),
-        Row("k", "temporal_block.k_proj.weight", "matrix"),
-        Row("v", "temporal_block.v_proj.weight", "matrix"),
-        Row("out", "temporal_block.o_proj.weight", "matrix"),
-        Row("out_bias", "temporal_block.o_proj.bias"),
+        TensorRow("q", "temporal_block.q_proj.weight", "matrix"),
+        TensorRow("k", "temporal_block.k_proj.weight", "matrix"),
+        TensorRow("v", "temporal_block.v_proj.weight", "matrix"),
+        TensorRow("out", "temporal_block.o_proj.weight", "matrix"),
+        TensorRow("out_bias", "temporal_block.o_proj.bias"),
     ),
     "rg_lru": (
-        Row("linear_y", "temporal_block.linear_y.weight", "matrix"),
-        Row("linear_y_bias", "temporal_block.linear_y.bias"),
-        Row("linear_x", "temporal_block.linear_x.weight", "matrix"),
-        Row("linear_x_bias", "temporal_block.linear_x.bias"),
-        Row("linear_out", "temporal_block.linear_out.weight", "matrix"),
-        Row("linear_out_bias", "temporal_block.linear_out.bias"),
-        Row("conv", "temporal_block.conv_1d.weight", "conv"),
-        Row("conv_bias", "temporal_block.conv_1d.bias"),
-        Row("decay", "temporal_block.rg_lru.recurrent_param"),
-        Row("input_gate", "temporal_block.rg_lru.input_gate_weight"),
-        Row("input_gate_bias", "temporal_block.rg_lru.input_gate_bias", "per_head", per="heads"),
-        Row("recurrence_gate", "temporal_block.rg_lru.recurrent_gate_weight"),
-        Row("recurrence_gate_bias", "temporal_block.rg_lru.recurrent_gate_bias", "per_head", per="heads"),
+        TensorRow("linear_y", "temporal_block.linear_y.weight", "matrix"),
+        TensorRow("linear_y_bias", "temporal_block.linear_y.bias"),
+        TensorRow("linear_x", "temporal_block.linear_x.weight", "matrix"),
+        TensorRow("linear_x_bias", "temporal_block.linear_x.bias"),
+        TensorRow("linear_out", "temporal_block.linear_out.weight", "matrix"),
+        TensorRow("linear_out_bias", "temporal_block.linear_out.bias"),
+        TensorRow("conv", "temporal_block.conv_1d.weight", "conv"),
+        TensorRow("conv_bias", "temporal_block.conv_1d.bias"),
+        TensorRow("decay", "temporal_block.rg_lru.recurrent_param"),
+        TensorRow("input_gate", "temporal_block.rg_lru.input_gate_weight"),
+        TensorRow("input_gate_bias", "temporal_block.rg_lru.input_gate_bias", "per_head", per="heads"),
+        TensorRow("recurrence_gate", "temporal_block.rg_lru.recurrent_gate_weight"),
+        TensorRow(
+            "recurrence_gate_bias", "temporal_block.rg_lru.recurrent_gate_bias", "per_head", per="heads"
+        ),
     ),
 }
-FEED_FORWARD: dict[str, tuple[Row, ...]] = {
+FEED_FORWARD: dict[str, tuple[TensorRow, ...]] = {
     "geglu": (
-        Row("gate", "mlp_block.gate_proj.weight", "matrix"),
-        Row("gate_bias", "mlp_block.gate_proj.bias"),
-        Row("up", "mlp_block.up_proj.weight", "matrix"),
-        Row("up_bias", "mlp_block.up_proj.bias"),
-        Row("down", "mlp_block.down_proj.weight", "matrix"),
-        Row("down_bias", "mlp_block.down_proj.bias"),
+        TensorRow("gate", "mlp_block.gate_proj.weight", "matrix"),
+        TensorRow("gate_bias", "mlp_block.gate_proj.bias"),
+        TensorRow("up", "mlp_block.up_proj.weight", "matrix"),
+        TensorRow("up_bias", "mlp_block.up_proj.bias"),
+        TensorRow("down", "mlp_block.down_proj.weight", "matrix"),
+        TensorRow("down_bias", "mlp_block.down_proj.bias"),
     )
 }
 

@@ -16,12 +16,12 @@ Form = Literal["plain", "matrix", "conv", "zero_centred", "per_head"]
 than ours; `[H, C / H]` (ours `[C]`)."""
 
 
-class Row(NamedTuple):
+class TensorRow(NamedTuple):
     """One published tensor, and the weights of an operator that it holds.
 
     Several weights are joined on the last axis (after the form is undone), where `per` names a field of the
-    operator, head by head: `q_0 gate_0 q_1 gate_1 ...` of `Row("q gate", ..., per="heads")`. `{}` in the
-    name stands for a number: the weight is cut along its first axis, into one tensor for each index.
+    operator, head by head: `TensorRow("q gate", ..., per="heads")` is `q_0 gate_0 q_1 gate_1 ...`. `{}` in
+    the name stands for a number: the weight is cut along its first axis, into one tensor for each index.
     """
 
     ours: str
@@ -34,7 +34,7 @@ class Slot(NamedTuple):
     """One block of a published layer: the name of its norm, and the rows of each operator it may be."""
 
     norm: str
-    operators: Mapping[str, tuple[Row, ...]]
+    operators: Mapping[str, tuple[TensorRow, ...]]
 
 
 class Entry(NamedTuple):
@@ -139,13 +139,13 @@ class ModelClass:
         Give float32: zero-centred norms become `1 + w` in the tensors' own precision. Raises `InvalidInput`
         naming a tensor that is missing, unknown or of another shape.
         """
-        table, found = self.table(architecture), dict(tensors)
+        table, theirs = self.table(architecture), dict(tensors)
         if architecture.tied_embeddings:
-            found.pop(HEAD, None)  # some files hold the tied matrix twice
-        _check("tensor", found, {name: entry.shape for entry in table for name in entry.names})
+            theirs.pop(HEAD, None)  # some files hold the tied matrix twice
+        _check("tensor", theirs, {name: entry.shape for entry in table for name in entry.names})
         params: dict[str, Any] = {}
         for entry in table:
-            weights = entry.read([found[name] for name in entry.names])
+            weights = entry.read([theirs[name] for name in entry.names])
             for path, weight in zip(entry.paths, weights, strict=True):
                 *groups, name = path.split("/")
                 place = params
@@ -160,14 +160,14 @@ class ModelClass:
 
         Raises `InvalidInput` naming a parameter that is missing, unknown or of another shape.
         """
-        table, found = self.table(architecture), dict(_flat(params))
+        table, ours = self.table(architecture), dict(_flat(params))
         shapes = {
             path: shape for entry in table for path, shape in zip(entry.paths, entry.shapes, strict=True)
         }
-        _check("parameter", found, shapes)
+        _check("parameter", ours, shapes)
         tensors: Tensors = {}
         for entry in table:
-            written = entry.write([found[path] for path in entry.paths])
+            written = entry.write([ours[path] for path in entry.paths])
             tensors |= zip(entry.names, map(np.ascontiguousarray, written), strict=True)
         return tensors
 
@@ -211,12 +211,12 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, np
             yield prefix + name, np.asarray(value)
 
 
-def _check(what: str, found: Mapping[str, np.ndarray], expected: Mapping[str, Shape]) -> None:
+def _check(what: str, arrays: Mapping[str, np.ndarray], expected: Mapping[str, Shape]) -> None:
     """Raise `InvalidInput` where names or shapes differ."""
-    if missing := [name for name in expected if name not in found]:
+    if missing := [name for name in expected if name not in arrays]:
         raise InvalidInput(f"{what} {missing[0]} is missing ({len(missing)} in all)")
-    if extra := [name for name in found if name not in expected]:
+    if extra := [name for name in arrays if name not in expected]:
         raise InvalidInput(f"{what} {extra[0]} has no counterpart ({len(extra)} in all)")
     for name, shape in expected.items():
-        if found[name].shape != shape:
-            raise InvalidInput(f"{what} {name} has shape {list(found[name].shape)}; expected {list(shape)}")
+        if arrays[name].shape != shape:
+            raise InvalidInput(f"{what} {name} has shape {list(arrays[name].shape)}; expected {list(shape)}")

@@ -22,7 +22,7 @@ class Tensor(NamedTuple):
     ours: str
     """Path in the parameters of `proxies.model.Model`."""
     shape: tuple[int, ...]
-    """Of ours."""
+    """Shape of our weight."""
     lay: Lay = np.asarray
     matrix: bool = False
     """Whether it may be stored in fewer bits; all else is float32."""
@@ -44,9 +44,9 @@ def tensors(architecture: Architecture, model_class: GgufClass) -> Iterator[Tens
         yield Tensor(f"{prefix}.{norm}.weight", f"norm_{index}", (a.width,))
         weights = block.weights(a.width)
         for tensor in _block(block, rotated_in_pairs=model_class.name == "llama"):
-            found = weights.pop(tensor.ours)
+            shape = weights.pop(tensor.ours)
             yield tensor._replace(
-                name=f"{prefix}.{tensor.name}", ours=f"ops_{index}/{tensor.ours}", shape=found
+                name=f"{prefix}.{tensor.name}", ours=f"ops_{index}/{tensor.ours}", shape=shape
             )
         assert not weights, f"{model_class.name} has no tensor for {', '.join(weights)} of {block.name}"
 
@@ -55,16 +55,19 @@ def _block(block: Operator, rotated_in_pairs: bool) -> list[Tensor]:
     """Tensors of a block; prefix and shape are still to be filled in."""
     match block:
         case Attention():
-            turned = rotated_in_pairs and block.rope_theta is not None
-            found = [
+            turned = rotated_in_pairs and block.rotary > 0
+            attention = [
                 _matrix("attn_q", "q", _in_pairs(block.heads) if turned else _transposed),
                 _matrix("attn_k", "k", _in_pairs(block.kv_heads) if turned else _transposed),
                 _matrix("attn_v", "v"),
                 _matrix("attn_output", "out"),
             ]
             if block.qk_norm:
-                found += [_vector("attn_q_norm.weight", "q_norm"), _vector("attn_k_norm.weight", "k_norm")]
-            return found
+                attention += [
+                    _vector("attn_q_norm.weight", "q_norm"),
+                    _vector("attn_k_norm.weight", "k_norm"),
+                ]
+            return attention
         case ShortConv():
             return [
                 _matrix("shortconv.in_proj", "in_proj"),

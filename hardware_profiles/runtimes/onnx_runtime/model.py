@@ -31,12 +31,12 @@ CACHE_TYPES = ("float32", "float16")
 
 
 def check_runs(architecture: Architecture) -> None:
-    """Raise `InvalidInput` naming the first block that onnxruntime does not run, and what it runs."""
+    """Raise `InvalidInput` naming the first block that is not written, and what is."""
     for index, block in enumerate(architecture.blocks):
         if why := misfit(block):
             raise InvalidInput(
-                f"onnxruntime does not run this architecture: blocks[{index}] ({block.name}) {why}; "
-                f"it runs {', '.join(RUN)}; weights may be shared"
+                f"archsearch does not write this architecture as ONNX: blocks[{index}] ({block.name}) {why}; "
+                f"it writes {', '.join(RUN)}; weights may be shared"
             )
 
 

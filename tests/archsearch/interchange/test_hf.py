@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from archsearch.interchange.hf import MODEL_CLASSES, model_class
-from genomes import Architecture, Attention, InvalidInput, Mamba2, Share, SwiGLU, accounting, model
+from genomes import (
+    PUBLISHED_CLASSES,
+    Architecture,
+    Attention,
+    InvalidInput,
+    Mamba2,
+    Share,
+    SwiGLU,
+    accounting,
+    model,
+)
+from genomes.class_shapes import block_facts
 from support import GOLDEN, parity
 from support.parity import TOLERANCE, Published, difference, load, logits_at_once, logits_in_pieces
 
@@ -31,6 +42,25 @@ LFM2 = golden("Lfm2ForCausalLM")
 
 def test_every_class_has_a_golden_model_and_a_live_one() -> None:
     assert set(MODEL_CLASSES) == set(parity.DRAWS) == {path.stem for path in PARITY.glob("*.npz")}
+
+
+def test_the_table_says_which_classes_are_written() -> None:
+    written = {each.name for each in PUBLISHED_CLASSES if each.written_for("transformers")}
+    assert set(MODEL_CLASSES) == written
+
+
+@pytest.mark.parametrize("name", MODEL_CLASSES)
+def test_a_published_model_has_the_shape_that_the_table_says(name: str) -> None:
+    _, architecture, _ = load(golden(name))
+    (published,) = (each for each in PUBLISHED_CLASSES if each.name == name)
+    facts = [block_facts(block, architecture.width) for block in architecture.blocks]
+    misfits = published.shape_in(["transformers"]).misfits(facts)
+    # What transformers alone can hold: llama.cpp wants experts in every layer, and ignores windows of Qwen3.
+    alone = {
+        "Qwen3NextForCausalLM": lambda block: block.name == "swiglu",
+        "Qwen3ForCausalLM": lambda block: block.name == "attention" and block.window is not None,
+    }.get(name, lambda _: False)
+    assert set(misfits) == {i for i, block in enumerate(architecture.blocks) if alone(block)}
 
 
 @pytest.mark.parametrize("name", MODEL_CLASSES)
@@ -201,3 +231,8 @@ def test_configurations_without_a_counterpart_are_named(
 def test_an_unknown_class_is_told_the_known(name: Any) -> None:
     with pytest.raises(InvalidInput, match="is not known; known: LlamaForCausalLM, Qwen3ForCausalLM"):
         model_class(name)
+
+
+def test_a_class_of_the_table_that_is_not_written_is_named_as_such() -> None:
+    with pytest.raises(InvalidInput, match="archsearch does not read or write GraniteSWAForCausalLM yet"):
+        model_class("GraniteSWAForCausalLM")

@@ -45,18 +45,25 @@ RG_LRU = {"op": "rg_lru", "lru_width": 128, "heads": 4}
     [
         (
             [made.ATTENTION, made.SWIGLU, RG_LRU, made.SWIGLU],
-            r"blocks\[2\] \(rg_lru\) is not .*, in its nearest class llama; it runs llama \(.*\), qwen3 \(",
+            r"blocks\[2\] \(rg_lru\): legal: attention .* class llama; .* writes llama \(.*\), qwen3 \(",
         ),
         (
             [made.ATTENTION, made.SWIGLU, made.ATTENTION | {"kv_heads": 1}, made.SWIGLU],
-            r"blocks\[2\] \(attention\) differs in kv_heads = 1 from the first attention",
+            r"blocks\[2\] \(attention\): kv_heads = 1; legal: 2, as in the others",
         ),
-        ([made.ATTENTION | {"window": 8}, made.SWIGLU], r"blocks\[0\] \(attention\) is not"),
+        (
+            [made.ATTENTION | {"gated": True}, made.SWIGLU],
+            r"\(attention\): gated = true; legal: false",
+        ),
+        ([made.ATTENTION | {"window": 8}, made.SWIGLU], "not write GraniteSWAForCausalLM as GGUF yet"),
         ([made.SHORT_CONV, made.SWIGLU], "no block is attention, in its nearest class lfm2"),
-        ([made.ATTENTION, made.SWIGLU, made.ATTENTION], "the last layer of 3 blocks has no feed-forward"),
+        (
+            [made.ATTENTION, made.SWIGLU, made.ATTENTION],
+            r"blocks\[2\] \(attention\): its layer has no feed-forward",
+        ),
         (
             [made.SHORT_CONV, made.SWIGLU, made.QK_NORM | {"heads": 2}, made.SWIGLU],
-            r"blocks\[2\] \(attention\) has heads of together 64, not 128",
+            r"blocks\[2\] \(attention\): its heads are 64 wide together; 128 is needed",
         ),
     ],
 )
@@ -67,7 +74,7 @@ def test_what_no_class_holds_is_named(blocks: list, message: str) -> None:
 
 def test_scales_are_refused_where_a_class_has_none() -> None:
     with pytest.raises(InvalidInput, match=r"residual_scale = 0\.5 has no counterpart"):
-        gguf_class(made.architecture(made.ATTENTION, made.SWIGLU, residual_scale=0.5))
+        gguf_class(made.architecture(made.QK_NORM, made.SWIGLU, residual_scale=0.5))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -155,7 +162,7 @@ def test_a_profile_of_llama_cpp_refuses_what_it_does_not_run() -> None:
     assert predict(made.of_class("lfm2"), profile, workload).decode_latency_s.value > 0
     foreign = made.architecture(made.ATTENTION, RG_LRU)
     with pytest.raises(
-        InvalidInput, match=r"blocks\[1\] \(rg_lru\) is not run by llama.cpp-cpu; .* attention, "
+        InvalidInput, match=r"blocks\[1\] \(rg_lru\) was not measured with llama.cpp-cpu; .* attention, "
     ):
         predict(foreign, profile, workload)
 
@@ -178,7 +185,7 @@ def test_a_candidate_that_the_runtime_does_not_run_is_rejected_with_the_cause() 
     costs, cause = pricing.judged(made.of_class("llama"))
     assert costs and cause is None
     costs, cause = pricing.judged(made.architecture(RG_LRU))
-    assert costs == {} and cause is not None and "blocks[0] (rg_lru) is not run by llama.cpp-cpu" in cause
+    assert costs == {} and cause is not None and "(rg_lru) was not measured with llama.cpp-cpu" in cause
 
 
 # The real thing
@@ -234,5 +241,5 @@ def test_a_tiny_calibration_is_judged_by_a_whole_model(tmp_path: Path) -> None:
     model = parse_layout("attention swiglu(2) attention swiglu(2)").at(scale)
     found = validate(profile, [("small", model)], context=16, weights="int8", cache="float16", processes=1)
     assert found["runtime"] == "llama.cpp" and found["models"][0]["notes"] == []
-    with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) is not run by llama.cpp-cpu"):
+    with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) was not measured with llama.cpp-cpu"):
         validate(profile, [("other", parse_layout("short_conv").at(scale))], context=16)

@@ -55,7 +55,10 @@ def test_small_models_of_a_calibration_are_run(layout: str) -> None:
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"op": "rg_lru", "lru_width": 64, "heads": 4}, r"blocks\[1\] \(rg_lru\) has no kernel; it runs att"),
+        (
+            {"op": "rg_lru", "lru_width": 64, "heads": 4},
+            r"blocks\[1\] \(rg_lru\) has no writer; it writes ",
+        ),
         ({"op": "hyena"}, r"blocks\[1\] \(hyena\) has an implicit filter"),
         (made.ATTENTION | {"head_dim": 24}, r"\(attention\) has head_dim = 24, no multiple of 16"),
         (made.ATTENTION | {"rotary_dim": 8}, r"\(attention\) has rotary_dim = 8, no multiple of 16"),
@@ -64,8 +67,8 @@ def test_small_models_of_a_calibration_are_run(layout: str) -> None:
         (made.ATTENTION | {"shares": [{"what": "keys", "with": 0}]}, r"shares keys with another block"),
     ],
 )
-def test_what_has_no_kernel_is_named(block: dict, message: str) -> None:
-    with pytest.raises(InvalidInput, match=f"onnxruntime does not run this architecture: .*{message}"):
+def test_what_is_not_written_is_named(block: dict, message: str) -> None:
+    with pytest.raises(InvalidInput, match=f"archsearch does not write .* as ONNX: .*{message}"):
         check_runs(made.architecture(made.ATTENTION, block))
 
 
@@ -155,7 +158,7 @@ def test_a_profile_of_onnxruntime_refuses_what_it_does_not_run() -> None:
     model = made.of_block("kda")
     assert predict(model, profile, workload).decode_latency_s.value > 0
     with pytest.raises(
-        InvalidInput, match=r"blocks\[0\] \(moe\) is not run by onnxruntime-cpu; .* attention"
+        InvalidInput, match=r"blocks\[0\] \(moe\) was not measured with onnxruntime-cpu; .* attention"
     ):
         predict(parse_layout("moe").at(Scale(width=64, head_dim=16, vocab_size=96)), profile, workload)
 
@@ -177,7 +180,7 @@ def test_a_candidate_that_the_runtime_does_not_run_is_rejected_with_the_cause() 
     costs, cause = pricing.judged(made.of_block("attention"))
     assert costs and cause is None
     costs, cause = pricing.judged(made.architecture({"op": "rg_lru", "lru_width": 64, "heads": 4}))
-    assert costs == {} and cause is not None and "blocks[0] (rg_lru) is not run by onnxruntime-cpu" in cause
+    assert costs == {} and cause is not None and "(rg_lru) was not measured with onnxruntime-cpu" in cause
 
 
 # The real thing
@@ -283,5 +286,5 @@ def test_a_tiny_calibration_is_judged_by_a_whole_model(tmp_path: Path) -> None:
     model = parse_layout("attention swiglu(2) swiglu(2)").at(scale)
     found = validate(profile, [("small", model)], context=16, weights="int8", cache="float16", processes=1)
     assert found["runtime"] == "onnxruntime" and found["models"][0]["notes"] == []
-    with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) is not run by onnxruntime-cpu"):
+    with pytest.raises(InvalidInput, match=r"\(short_conv\) was not measured with onnxruntime-cpu"):
         validate(profile, [("other", parse_layout("short_conv").at(scale))], context=16)

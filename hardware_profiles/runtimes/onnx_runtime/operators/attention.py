@@ -14,12 +14,14 @@ from hardware_profiles.runtimes.onnx_runtime.operators.base import Place, causal
 
 LANES = 8
 """Head sizes of the kernel are multiples of it, with rotary positions of twice as much."""
+ONLY = f"not differential; head sizes and rotary sizes multiples of {2 * LANES}, of {LANES} without positions"
+"""What the kernel is restricted to, for people."""
 SLACK = 16
 """Part of the window by which its cache is larger, so that few tokens move it."""
 
 
 def misfit(block: Attention) -> str | None:
-    """Why the kernel does not run a block; None where it does."""
+    """Why the kernel cannot run a block; None where it can."""
     if block.differential:
         return "is differential"
     lanes = LANES if block.rope_theta is None else 2 * LANES
@@ -63,7 +65,7 @@ def write(g: Graph, block: Attention, at: Place, x: str) -> str:
         do_rotary=int(block.rope_theta is not None),
         **windowed,
     )
-    inner = block.heads * block.head_dim
+    inner = block.inner
     if block.gated:
         y = g.mul(y, g.node("Sigmoid", g.project(x, at.path("gate"), (at.width, inner))))
     y = g.project(y, at.path("out"), (inner, at.width))

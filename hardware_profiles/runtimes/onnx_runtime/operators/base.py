@@ -1,4 +1,4 @@
-"""What writers of operators are given, and what several of them need."""
+"""What writers of operators work with, and what several of them need."""
 
 from typing import NamedTuple
 
@@ -11,30 +11,33 @@ class Sequence(NamedTuple):
     """Where the tokens of a run stand: names of int32 values, and what the file has room for."""
 
     lengths: str
-    """Of each sequence with the new tokens, less 1."""
+    """Name of the length of each sequence, new tokens included, less 1."""
     total: str
-    """Of the longest, a scalar."""
+    """Name of the length of the longest sequence, a scalar."""
     longest: int
+    """Tokens that a sequence may have."""
     cache: str
-    """What keys and values are stored in."""
+    """Type that keys and values are stored in."""
 
 
 class Place(NamedTuple):
     """A block: where it stands and whose weights it has."""
 
     number: int
+    """Index of the block."""
     donor: int
-    """The block whose weights it takes; itself where it owns them."""
+    """Index of the block whose weights it takes; its own where it owns them."""
     width: int
+    """Width of the residual stream, in channels."""
     eps: float
     sequence: Sequence
 
     def path(self, name: str) -> str:
-        """Of a weight."""
+        """Path of a weight."""
         return f"ops_{self.donor}/{name}"
 
     def state(self, name: str) -> str:
-        """Of a state, before `past.` or `present.`."""
+        """Name of a state, behind `past.` or `present.`."""
         return f"{self.number}.{name}"
 
 
@@ -55,7 +58,7 @@ def causal_conv(
     """
     taps, channels = shape
     kernel = g.weight(at.path(name), shape, lambda w: w.T[:, None], of=".kernel")
-    given = g.weight(at.path(bias), (channels,)) if bias else ""
+    offset = g.weight(at.path(bias), (channels,)) if bias else ""
     past, present = g.state(at.state(state), ("batch", channels, taps - 1))
     turned = g.node("Transpose", x, perm=[0, 2, 1])
     y = f"{present}.convolved"
@@ -63,7 +66,7 @@ def causal_conv(
         "CausalConvWithState",
         turned,
         kernel,
-        given,
+        offset,
         past,
         outputs=(y, present),
         domain=MICROSOFT,

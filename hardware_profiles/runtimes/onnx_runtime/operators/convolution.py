@@ -6,12 +6,12 @@ from hardware_profiles.runtimes.onnx_runtime.operators.base import Place, causal
 
 
 def misfit(block: Hyena) -> str | None:
-    """Why a block is not run; None where it is."""
+    """Why a block is not written; None where it is."""
     return "has an implicit filter" if block.filter_length is None else None
 
 
 def write_short_conv(g: Graph, block: ShortConv, at: Place, x: str) -> str:
-    """LFM2's, and Hyena-Y: `c * conv(b * u)`."""
+    """The gated convolution of LFM2, and Hyena-Y: `c * conv(b * u)`."""
     projected = g.project(x, at.path("in_proj"), (at.width, 3 * at.width))
     b, c, u = g.split(projected, [at.width] * 3)
     convolved = causal_conv(g, g.mul(b, u), at, "conv", (block.kernel, at.width), "conv")
