@@ -4,6 +4,7 @@ import pytest
 
 from genomes import LOADERS, PUBLISHED_CLASSES, PublishedClass
 from genomes.published_classes import FOLLOWED, Loaded, NotLoaded
+from support import ROOT
 
 
 def test_names_are_unique() -> None:
@@ -42,3 +43,19 @@ def test_restrictions_of_runtimes_add_up() -> None:
     both = lfm2.shape_in(["transformers", "llama.cpp"])
     assert both.needs == ("attention", "short_conv")
     assert [part.wanted.get("widths") for part in both.mixers] == [None, 1]
+
+
+@pytest.mark.parametrize("published", PUBLISHED_CLASSES, ids=lambda each: each.name)
+def test_the_page_says_what_is_written(published: PublishedClass) -> None:
+    page = (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| {published.name} |"))
+    _, _, gguf, folder, llama_cpp, _ = (cell.strip() for cell in row.split("|"))
+    assert gguf == (f"`{published.gguf}`" if published.gguf else "")
+    for runtime, cell in (("transformers", folder), ("llama.cpp", llama_cpp)):
+        match published.by(runtime):
+            case Loaded(written=True):
+                assert "not" not in cell and "written" in cell
+            case Loaded():
+                assert cell.startswith("loaded") and cell.endswith("not written yet")
+            case NotLoaded():
+                assert cell == "not loaded"

@@ -43,7 +43,7 @@ _PLACELESS = Attention(heads=1, kv_heads=1, head_dim=HEAD_DIM, rope_theta=None)
 def stack(block: Operator | None, width: int, vocab_size: int, copies: int) -> Architecture:
     """So many of a block, or (None) of the smallest layer, in the smallest class that holds them.
 
-    Raises `InvalidInput` for a block that llama.cpp does not run.
+    Raises `InvalidInput` for a block that is in no class that archsearch writes.
     """
     return Architecture(width=width, vocab_size=vocab_size, blocks=tuple(_blocks(block, width, copies)))
 
@@ -66,7 +66,7 @@ def _blocks(block: Operator | None, width: int, copies: int) -> list[Operator]:
             return [_PLACELESS, _MLP, *[block] * copies]
         case MLP():
             return [_PLACELESS, _recurrence(width), *[block] * copies]
-    raise InvalidInput(f"{block.name} is in no class of llama.cpp")
+    raise InvalidInput(f"{block.name} is in no class that archsearch writes as GGUF")
 
 
 def _recurrence(width: int) -> Mamba2:
