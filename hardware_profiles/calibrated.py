@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from genomes import Architecture, InvalidInput, Operator
-from hardware_profiles.curves import HEAD, Family, Phase, Quantity, terms
+from hardware_profiles.cases import HEAD, Phase, Quantity
+from hardware_profiles.curves import Family
 from hardware_profiles.device import Device
 from hardware_profiles.machine import this_machine
+from hardware_profiles.terms import terms
 from hardware_profiles.work import weight_and_state_bytes
 from hardware_profiles.workload import Estimate, Workload
 

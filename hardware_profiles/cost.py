@@ -12,7 +12,7 @@ from genomes import Architecture, Operator, Skip
 from genomes.accounting import decode_flops_per_token, parameters, prefill_flops_per_token
 from hardware_profiles import calibrated
 from hardware_profiles.calibrated import Price
-from hardware_profiles.curves import PHASES, Phase
+from hardware_profiles.cases import PHASES, Phase
 from hardware_profiles.device import Device, Power
 from hardware_profiles.roofline import Rates, rates
 from hardware_profiles.work import (

@@ -11,7 +11,8 @@ import yaml
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from genomes import InvalidInput
-from hardware_profiles.curves import Family, Phase
+from hardware_profiles.cases import Phase
+from hardware_profiles.curves import Family
 from hardware_profiles.efficiency import Efficiency
 from hardware_profiles.validation import Validation
 from hardware_profiles.value import Value

@@ -14,7 +14,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from hardware_profiles.curves import PHASES, Phase
+from hardware_profiles.cases import PHASES, Phase
 from hardware_profiles.device import Power
 
 SHORTEST_S = 0.4

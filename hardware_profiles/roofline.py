@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf, log
 from statistics import median
 
-from hardware_profiles.curves import Phase
+from hardware_profiles.cases import Phase
 from hardware_profiles.device import Device
 from hardware_profiles.efficiency import Efficiency
 

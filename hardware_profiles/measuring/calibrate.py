@@ -21,7 +21,8 @@ from typing import Any
 from genomes import InvalidInput, Scale, parse_layout
 from genomes.files import write_whole
 from hardware_profiles import Device, Workload, predict
-from hardware_profiles.curves import DISTURBED, PHASES, UNSTABLE, Case, Measured, fit_families
+from hardware_profiles.cases import DISTURBED, PHASES, UNSTABLE, Case, Measured
+from hardware_profiles.curves import fit_families
 from hardware_profiles.energy import power_figure
 from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases

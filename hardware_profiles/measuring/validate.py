@@ -13,7 +13,7 @@ from typing import Any
 
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload, predict
-from hardware_profiles.curves import DISTURBED, PHASES, Phase
+from hardware_profiles.cases import DISTURBED, PHASES, Phase
 from hardware_profiles.measuring.measure import FIGURES, measure_once
 from hardware_profiles.runtimes.table import runtime_of
 from hardware_profiles.timing.drift import drifts

@@ -11,9 +11,11 @@ from genomes import Architecture, InvalidInput, Scale, Skip, parse_layout
 from genomes.accounting import parameters
 from hardware_profiles import Device, Figure, Workload, device, predict, read_device
 from hardware_profiles.calibrated import held
-from hardware_profiles.curves import HEAD, Case, Family, Measured, fit_families, terms, terms_of
+from hardware_profiles.cases import HEAD, Case, Measured
+from hardware_profiles.curves import Family, fit_families
 from hardware_profiles.measuring.grid import GRIDS, Grid, cases
 from hardware_profiles.runtimes.table import JAX
+from hardware_profiles.terms import terms, terms_of
 from hardware_profiles.timing.drift import drifts
 from hardware_profiles.validation import Validation, errors
 from hardware_profiles.work import weight_bytes
