@@ -53,6 +53,11 @@ class Family(Value):
             raise ValueError("factors: expected above 0")
         return self
 
+    @property
+    def types(self) -> tuple[str, str, str]:
+        """Types of arithmetic, weights and states."""
+        return self.dtype, self.weights or self.dtype, self.cache or self.dtype
+
     def amount(self, terms: Terms, width: int) -> float:
         """What one block takes."""
         return self.linear(terms) * self.factor(width)

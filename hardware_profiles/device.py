@@ -178,6 +178,10 @@ class Device(Value):
             )
         return self
 
+    def __hash__(self) -> int:
+        """Cheap, and equal for equal devices: what is priced is kept by the device's value."""
+        return hash((self.name, self.calibration, self.dram_bandwidth_bytes_per_s.value, len(self.families)))
+
     def peak(self, dtype: str) -> float:
         """Dense FLOP/s at a dtype. Raises `InvalidInput` listing the dtypes that the profile has."""
         for name, peak in self.peak_flops_per_s.items():

@@ -31,6 +31,7 @@ from hardware_profiles.measuring.process import started
 from hardware_profiles.measuring.this_machine import measure_device
 from hardware_profiles.runtimes.table import JAX, Runtime, find_runtime, read_types
 from hardware_profiles.timing.drift import drifts
+from hardware_profiles.traits import traits_of
 
 ROWS = ".rows.jsonl"
 """In place of the profile's suffix: where rows are kept."""
@@ -74,7 +75,7 @@ def calibrate(
     done = read_rows(kept)
     _same_origin(kept, done.values(), chosen)
     chosen.require()
-    probed = measure_device(name) if chosen is JAX else None
+    probed = measure_device(name) if traits_of(chosen.provenance).rooflines else None
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     out.parent.mkdir(parents=True, exist_ok=True)
     missing = [case for case in wanted if _key(case) not in done]
@@ -119,7 +120,8 @@ def _of_whole_models(profile: Device, grid: Grid, runtime: Runtime) -> dict[str,
     beyond, power = [], []
     for text in runtime.mixed:
         architecture = parse_layout(text).at(scale)
-        if runtime is not JAX and not {block.name for block in architecture.blocks} <= priced:
+        unpriced = {block.name for block in architecture.blocks} - priced
+        if unpriced and not traits_of(runtime.provenance).rooflines:
             continue
         found = measure_once(architecture, workload, runtime)
         predicted = predict(architecture, profile, workload).peak_memory_bytes.value

@@ -31,7 +31,6 @@ STABLE = 0.05
 TIMEOUT_S = 3600
 
 LATENCIES = ("prefill_latency_s", "decode_latency_s")
-FIGURES = (*LATENCIES, "peak_memory_bytes")
 
 Progress = Callable[[str], None]
 
