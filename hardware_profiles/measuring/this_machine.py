@@ -16,7 +16,10 @@ from typing import Any
 
 from genomes import InvalidInput
 from genomes.files import write_whole
-from hardware_profiles import Device, device, fit_device, load_device, this_machine
+from hardware_profiles.catalogue import device, load_device
+from hardware_profiles.device import Device
+from hardware_profiles.fit import fit_device
+from hardware_profiles.machine import this_machine
 from hardware_profiles.measuring import process as fresh_process
 
 THIS_MACHINE = "this-machine"
