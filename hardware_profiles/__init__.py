@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from genomes import CACHE_DTYPES, WEIGHT_DTYPES, CacheDtype, WeightDtype
 from hardware_profiles.catalogue import device, device_names, load_device, read_device
 from hardware_profiles.cost import predict, price
-from hardware_profiles.device import Device, Figure, Overhead, Peak, Power, Provenance, Row
+from hardware_profiles.device import Device, Figure, Overhead, Peak, Power, ProbeRow, Provenance
 from hardware_profiles.efficiency import Efficiency
 from hardware_profiles.fit import fit_device
 from hardware_profiles.machine import Machine, this_machine
@@ -46,8 +46,8 @@ __all__ = [
     "Peak",
     "Power",
     "Prediction",
+    "ProbeRow",
     "Provenance",
-    "Row",
     "WeightDtype",
     "Workload",
     "calibrate",

@@ -129,7 +129,7 @@ def rates(
     device: Device, dtype: str, phase: Phase, *, weights: str | None = None
 ) -> tuple[Rates, Rates, Rates]:
     """The rates that give the value, the low and the high end of a latency; `weights` are stored in `dtype`
-    unless said.
+    by default.
 
     Raises `InvalidInput` where the device has no peak for the dtype.
     """

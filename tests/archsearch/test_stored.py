@@ -167,7 +167,7 @@ def test_predicting_takes_the_files_types_unless_told(types: dict[str, str]) -> 
 
 def calibrated(runtime: str) -> Device:
     """A profile with curves of float32 alone."""
-    grid = Grid(widths=(256, 512), contexts=(64, 256), growing=(64, 1024))
+    grid = Grid(widths=(256, 512), contexts=(64, 256), growing_contexts=(64, 1024))
     rows = [
         Measured(
             case=case,

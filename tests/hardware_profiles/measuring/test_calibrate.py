@@ -16,7 +16,7 @@ from hardware_profiles.measuring.rows import Rows
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.workload import FIGURES
 
-TINY = Grid(widths=(64,), contexts=(16,), growing=(16,))
+TINY = Grid(widths=(64,), contexts=(16,), growing_contexts=(16,))
 LAYOUTS = ("swiglu(2)", "short_conv")
 MODEL = parse_layout("short_conv swiglu(2) short_conv swiglu(4)").at(
     Scale(width=64, head_dim=64, vocab_size=300)
