@@ -18,9 +18,8 @@ from hardware_profiles.machine import this_machine
 from hardware_profiles.roofline import lone_block_s
 from hardware_profiles.terms import terms
 from hardware_profiles.traits import Traits, traits_of
-from hardware_profiles.validation import Errors
 from hardware_profiles.work import REMEMBERED, distinct_blocks, weight_and_state_bytes
-from hardware_profiles.workload import Estimate, Workload
+from hardware_profiles.workload import Estimate, FigureName, Workload
 
 UNVALIDATED = (1 / 1.3, 1.3)
 """Factors of the low and the high end as long as no whole model was measured."""
@@ -80,11 +79,7 @@ def latency(architecture: Architecture, device: Device, workload: Workload, phas
     in_cache = 0.0
     if phase == "decode" and device.cache_bytes is not None:
         in_cache = held(weight_and_state_bytes(architecture, workload), device.cache_bytes.value)
-    blocks = _blocks(architecture)
-    last = architecture.blocks[-1]
-    if phase == "prefill" and last.name in _traits(device).last_token_only:
-        blocks[last] -= 1
-    for block, count in blocks.items():
+    for block, count in _running(architecture, device, phase).items():
         step = _amount(device, phase, block, width, vocab_size, workload)
         if step is None:
             assert block is not None, "every calibration measures the head"
@@ -93,10 +88,8 @@ def latency(architecture: Architecture, device: Device, workload: Workload, phas
             continue
         seconds += count * step.value * (1 - in_cache * (1 - step.left_in_cache))
         notes += step.notes
-    judged = None
-    if device.validation is not None:
-        judged = getattr(device.validation, f"{phase}_latency_s")
-    return Price(_estimate(seconds, judged, beyond=bool(notes)), tuple(dict.fromkeys(notes)))
+    figure: FigureName = "prefill_latency_s" if phase == "prefill" else "decode_latency_s"
+    return Price(_estimate(seconds, device, figure, beyond=bool(notes)), tuple(dict.fromkeys(notes)))
 
 
 def working_bytes(architecture: Architecture, device: Device, workload: Workload) -> float:
@@ -114,8 +107,7 @@ def working_bytes(architecture: Architecture, device: Device, workload: Workload
 
 def memory(resident: float, working: float, device: Device) -> Estimate:
     """Peak memory from weights and state, and what programs need beside them."""
-    judged = device.validation.peak_memory_bytes if device.validation else None
-    peak = _estimate(resident + working + device.process_bytes, judged)
+    peak = _estimate(resident + working + device.process_bytes, device, "peak_memory_bytes")
     return Estimate(peak.value, max(peak.low, min(resident, peak.value)), peak.high)
 
 
@@ -168,10 +160,20 @@ def _traits(device: Device) -> Traits:
     return traits_of(device.provenance.runtime if device.provenance else None)
 
 
-def _estimate(value: float, judged: Errors | None, *, beyond: bool = False) -> Estimate:
+def _estimate(value: float, device: Device, figure: FigureName, *, beyond: bool = False) -> Estimate:
+    """The interval of the device's validation, wider where a figure rests on what was not measured."""
+    judged = device.validation and device.validation.errors_of(figure)
     low, high = (judged.low_factor, judged.high_factor) if judged else UNVALIDATED
     farther = BEYOND if beyond else 1.0
     return Estimate(value, value * min(low, 1.0) / farther, value * max(high, 1.0) * farther)
+
+
+def _running(architecture: Architecture, device: Device, phase: Phase) -> Counter[Operator | None]:
+    """The blocks that take time in a phase, with their number."""
+    blocks, last = _blocks(architecture), architecture.blocks[-1]
+    if phase == "prefill" and last.name in _traits(device).last_token_only:
+        blocks[last] -= 1
+    return blocks
 
 
 def _blocks(architecture: Architecture) -> Counter[Operator | None]:
