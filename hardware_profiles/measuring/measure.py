@@ -21,7 +21,8 @@ from hardware_profiles import Workload, this_machine
 from hardware_profiles.cases import DISTURBED, PHASES
 from hardware_profiles.energy import joules
 from hardware_profiles.measuring import process as fresh_process
-from hardware_profiles.runtimes.table import JAX, Runtime, find_runtime
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.table import JAX, find_runtime
 from hardware_profiles.timing.power import MEASURED
 
 PROCESSES = 3
@@ -94,7 +95,7 @@ def measure_once(
 
     Raises `InvalidInput` for a request that is not legal, `RuntimeError` where the process fails.
     """
-    runtime.check(workload)
+    runtime.check(workload, depths)
     return _in_fresh_process(
         runtime,
         {
@@ -182,7 +183,12 @@ def _summary(samples: list[float]) -> dict[str, float]:
 def _in_fresh_process(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
     """The answer of the measuring program to a request."""
     try:
-        done = fresh_process.answer(runtime.measuring, json.dumps(request), TIMEOUT_S, runtime.environment)
+        done = fresh_process.answer(
+            (fresh_process.WORKER, runtime.sessions, "model"),
+            json.dumps(request),
+            TIMEOUT_S,
+            runtime.environment,
+        )
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"measuring took longer than {TIMEOUT_S} s; lower context or batch") from None
     try:

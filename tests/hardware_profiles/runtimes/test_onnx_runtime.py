@@ -17,11 +17,12 @@ from hardware_profiles import Workload, predict
 from hardware_profiles.measuring.calibrate import calibrate
 from hardware_profiles.measuring.measure import FIGURES, measure
 from hardware_profiles.measuring.validate import validate
-from hardware_profiles.runtimes.onnx_runtime.binding import Session
-from hardware_profiles.runtimes.onnx_runtime.integers import BITS, quantise
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.onnx_runtime.binding import OnnxRuntimeSession
 from hardware_profiles.runtimes.onnx_runtime.model import check_runs, write_onnx
 from hardware_profiles.runtimes.onnx_runtime.stacks import LAYOUTS, stack
-from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, Runtime, read_types, runtime_of
+from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, read_types, runtime_of
+from hardware_profiles.runtimes.weights import BITS, quantise
 from support import ROOT, made_up
 from support import onnx_runtime_cases as made
 
@@ -46,7 +47,7 @@ def test_every_calibrated_block_is_run(layout: str) -> None:
     assert len(stack(None, 256, 512, 2).blocks) == 2
 
 
-@pytest.mark.parametrize("layout", ONNXRUNTIME.mixed)
+@pytest.mark.parametrize("layout", ONNXRUNTIME.whole_models)
 def test_small_models_of_a_calibration_are_run(layout: str) -> None:
     scale = Scale(width=256, head_dim=64, blocks=8, vocab_size=512, repeat="stack")
     check_runs(parse_layout(layout).at(scale))
@@ -185,7 +186,7 @@ def test_a_candidate_that_the_runtime_does_not_run_is_rejected_with_the_cause() 
 
 def _found(path: Path, tokens: np.ndarray, pieces: list[int]) -> list[np.ndarray]:
     """What a file gives, piece after piece."""
-    session, first, found = Session(path, len(tokens), tokens=tokens.tolist()), 0, []
+    session, first, found = OnnxRuntimeSession(path, len(tokens), tokens=tokens.tolist()), 0, []
     session.clear()
     for size in pieces:
         found.append(session.read(first, first + size))
