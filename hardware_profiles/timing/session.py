@@ -137,11 +137,18 @@ class Turns:
     def __init__(self, session: Session, model_bytes: int) -> None:
         """The session's prompt has just been read; `model_bytes` are those of its weights and state."""
         number = min(MOST_COPIES, STREAM_BYTES // model_bytes)
-        self._copies = [session.copy() for _ in range(number)]
-        self._next = deque([session, *self._copies])
-        for _ in self._next:  # once each, which allocates what a token needs
-            self.turn()
-            self.decode()
+        self._copies: list[Session] = []
+        self._next = deque([session])
+        try:
+            for _ in range(number):
+                self._copies.append(session.copy())
+            self._next.extend(self._copies)
+            for _ in range(number + 1):  # once each, which allocates what a token needs
+                self.turn()
+                self.decode()
+        except BaseException:
+            self.close()
+            raise
 
     def turn(self) -> None:
         """Go on to the next of them, and make room for its token."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -40,14 +41,15 @@ def needed(runtime: Runtime) -> Runtime:
     return runtime
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def load() -> Iterator[Load]:
-    """Loads a model as the measuring program does; closes what is still open."""
+    """Loads a model as the measuring program does, once each; tests begin with a state that is clear."""
     with ExitStack() as stack:
 
-        def loaded(runtime: Runtime, architecture: Architecture = MODEL, **fields: Any) -> Session:
+        @cache
+        def loaded(runtime: str, architecture: Architecture = MODEL, **fields: Any) -> Session:
             workload = Workload(**{"context": CONTEXT, "prefill_chunk": 8, **fields})
-            sessions = find_sessions(needed(runtime).sessions)
+            sessions = find_sessions(needed(RUNTIMES[runtime]).sessions)
             session = sessions.load(architecture, workload, 2 * CONTEXT).session
             stack.callback(session.close)
             return session
@@ -78,7 +80,7 @@ def assert_close(logits: np.ndarray, expected: np.ndarray) -> None:
 
 @runtimes
 def test_a_prompt_in_chunks_is_the_prompt_token_by_token(load: Load, runtime: Runtime) -> None:
-    in_chunks, one_by_one, whole = (load(runtime, prefill_chunk=size) for size in (8, 1, CONTEXT))
+    in_chunks, one_by_one, whole = (load(runtime.name, prefill_chunk=size) for size in (8, 1, CONTEXT))
     expected = read(whole)
     assert expected.shape == (1, 300) and np.isfinite(expected).all() and np.ptp(expected) > 0
     assert_close(read(in_chunks), expected)
@@ -88,7 +90,7 @@ def test_a_prompt_in_chunks_is_the_prompt_token_by_token(load: Load, runtime: Ru
 @runtimes
 def test_decoding_sees_the_tokens_of_the_prompt(load: Load, runtime: Runtime) -> None:
     """The prompt's last token at its own place again gives what the prompt gave, however often."""
-    session = load(runtime)
+    session = load(runtime.name)
     expected = read(session)
     for _ in range(3):
         assert_close(decoded(session), expected)
@@ -97,9 +99,11 @@ def test_decoding_sees_the_tokens_of_the_prompt(load: Load, runtime: Runtime) ->
 @runtimes
 def test_clearing_forgets(load: Load, runtime: Runtime) -> None:
     layout = parse_layout(RECURRENT[runtime.name])
-    session = load(runtime, layout.at(Scale(width=64, head_dim=32, vocab_size=300)))
+    session = load(runtime.name, layout.at(Scale(width=64, head_dim=32, vocab_size=300)))
     expected = read(session)
     session.go_on()
+    assert_close(read(session), expected)
+    decoded(session)
     decoded(session)
     assert_close(read(session), expected)
 
@@ -109,7 +113,7 @@ def test_clearing_forgets(load: Load, runtime: Runtime) -> None:
 def test_a_copy_stands_where_its_session_stood(load: Load, runtime: Runtime, recurrent: bool) -> None:
     layout = parse_layout(RECURRENT[runtime.name])
     scale = Scale(width=64, head_dim=32, vocab_size=300)
-    session = load(runtime, layout.at(scale) if recurrent else MODEL)
+    session = load(runtime.name, layout.at(scale) if recurrent else MODEL)
     read(session)
     copy = session.copy()
     expected = decoded(session)
@@ -122,7 +126,7 @@ def test_a_copy_stands_where_its_session_stood(load: Load, runtime: Runtime, rec
 
 @runtimes
 def test_copies_take_turns(load: Load, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = load(runtime)
+    session = load(runtime.name)
     expected = read(session)
     monkeypatch.setattr(sessions_module, "STREAM_BYTES", 3 * 10**6)
     turns = Turns(session, 10**6)
@@ -139,7 +143,7 @@ def test_copies_take_turns(load: Load, runtime: Runtime, monkeypatch: pytest.Mon
 
 @runtimes
 def test_another_depth_is_another_state(load: Load, runtime: Runtime) -> None:
-    session = load(runtime)
+    session = load(runtime.name)
     expected = read(session)
     if not runtime.further_depths:
         with pytest.raises(InvalidInput, match=rf"depth = 3; {runtime.name} is measured at one depth"):
@@ -160,7 +164,7 @@ def test_another_depth_is_another_state(load: Load, runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"dtype": "float16", "cache": "int4"}, r"= '\w+'; with dtype = 'float16', {name} is measured with "),
+        ({"cache": "bfloat16"}, r"cache = 'bfloat16'; with dtype = 'float32', {name} is measured with "),
         ({"weights": "bfloat16"}, r"weights = 'bfloat16'; with dtype = 'float32', {name} is measured with "),
     ],
 )
@@ -178,7 +182,7 @@ def test_types_are_refused_by_driver_and_process_alike(
 @runtimes
 def test_what_does_not_fit_is_refused(load: Load, runtime: Runtime) -> None:
     with pytest.raises(RuntimeError, match=r"does not fit in memory: it needs \d+ bytes .* are available"):
-        load(runtime, context=10**11)
+        load(runtime.name, context=10**11, prefill_chunk=10**11)
 
 
 # Real processes
