@@ -65,17 +65,17 @@ class Loaded(NamedTuple):
     baseline: int
 
 
-class Peak(NamedTuple):
+class PeakMemory(NamedTuple):
     """The most memory that a model took, in bytes, and in words what that counts."""
 
     bytes: int
     counts: str
 
 
-def resident_peak(baseline: int, reset: bool) -> Peak:
+def resident_peak(baseline: int, reset: bool) -> PeakMemory:
     """Peak of resident memory beyond a baseline; `reset` says whether the mark was reset after loading."""
     counts = "resident memory while running" if reset else "resident memory, reading the file included"
-    return Peak(peak_bytes(reset) - baseline, f"{counts}, less that of Python and the library")
+    return PeakMemory(peak_bytes(reset) - baseline, f"{counts}, less that of Python and the library")
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Sessions:
     """Whether a smallest block stands beside each of a block's in its stack, and is to be taken off."""
     empty_stacks: bool = False
     """Whether the runtime runs a stack of no blocks."""
-    peak: Callable[[int, bool], Peak] = resident_peak
+    peak: Callable[[int, bool], PeakMemory] = resident_peak
     """The rule of peak memory."""
     working_bytes: Callable[[Session], int] | None = None
     """Most that a program needs beside weights and state, as its compiler says; None: what was resident."""

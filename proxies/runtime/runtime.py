@@ -21,7 +21,7 @@ from hardware_profiles.runtimes.base import usable_threads
 from hardware_profiles.runtimes.table import JAX
 from hardware_profiles.timing.memory import peak_bytes, resident_bytes, trim
 from hardware_profiles.timing.power import Counter, nvml_counter
-from hardware_profiles.timing.session import Loaded, Peak, Session, Sessions
+from hardware_profiles.timing.session import Loaded, PeakMemory, Session, Sessions
 from proxies.runtime.session import JaxSession
 from proxies.runtime.yardstick import jax_work
 
@@ -70,16 +70,16 @@ def device() -> dict[str, str]:
     return {"platform": first.platform, "kind": first.device_kind}
 
 
-def peak(baseline: int, reset: bool) -> Peak:
+def peak(baseline: int, reset: bool) -> PeakMemory:
     """Peak memory: the allocator's on an accelerator, else what was resident beyond the baseline."""
     first = jax.devices()[0]
     if first.platform != "cpu" and (stats := first.memory_stats()):
         counts = "the allocator's peak, creation of the weights included"
-        return Peak(int(stats["peak_bytes_in_use"]), counts)
+        return PeakMemory(int(stats["peak_bytes_in_use"]), counts)
     counts = "resident memory while running, less that of jax and the compiled programs"
     if not reset:
         counts = counts.replace(" while running", "") + "; compiling and creating weights included"
-    return Peak(peak_bytes(reset) - baseline, counts)
+    return PeakMemory(peak_bytes(reset) - baseline, counts)
 
 
 def counter() -> tuple[Counter | None, str]:
