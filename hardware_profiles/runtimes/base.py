@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from genomes import InvalidInput
-from hardware_profiles import Workload, this_machine
+from hardware_profiles.machine import this_machine
+from hardware_profiles.workload import Workload
 
 
 def usable_threads() -> int:

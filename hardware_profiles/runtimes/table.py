@@ -1,7 +1,7 @@
 """The runtimes that are measured with, by name, by profile, and the types that they run."""
 
 from genomes import InvalidInput
-from hardware_profiles import DTYPES, Device
+from hardware_profiles.device import Device
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.llama_cpp import binding as llama_cpp_binding
 from hardware_profiles.runtimes.llama_cpp.gguf import FILE_TYPES
@@ -9,6 +9,7 @@ from hardware_profiles.runtimes.llama_cpp.stacks import LAYOUTS as LLAMA_CPP_LAY
 from hardware_profiles.runtimes.onnx_runtime import binding as onnx_binding
 from hardware_profiles.runtimes.onnx_runtime.model import CACHE_TYPES, WEIGHT_TYPES
 from hardware_profiles.runtimes.onnx_runtime.stacks import LAYOUTS as ONNX_LAYOUTS
+from hardware_profiles.workload import DTYPES
 
 _ONE_THREAD_OF_NUMPY = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """See `hardware_profiles.timing.yardstick`."""

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 
 from genomes import Architecture, Operator
-from hardware_profiles import Workload
 from hardware_profiles.cases import Phase
 from hardware_profiles.timing.memory import peak_bytes, reset_peak, trim
 from hardware_profiles.timing.power import Counter
+from hardware_profiles.workload import Workload
 
 Step = Callable[[], object]
 

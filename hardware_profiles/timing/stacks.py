@@ -20,7 +20,6 @@ import numpy as np
 
 from genomes import Operator
 from genomes.operators import read_operator
-from hardware_profiles import Workload
 from hardware_profiles.calibrated import lies_in_cache
 from hardware_profiles.cases import HEAD, PHASES, Case, Phase, Timed
 from hardware_profiles.timing import drift
@@ -29,6 +28,7 @@ from hardware_profiles.timing.sampling import STACK_PROMPTS, STACK_TOKENS, sampl
 from hardware_profiles.timing.session import Session, Sessions, Turns, run_once
 from hardware_profiles.timing.yardstick import Yardstick
 from hardware_profiles.work import weight_and_state_bytes
+from hardware_profiles.workload import Workload
 
 SMALLEST_WIDTH, SMALL_VOCABULARY = 32, 256
 REFERENCE_COPIES = 4

@@ -17,8 +17,8 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_profiles import this_machine
 from hardware_profiles.cases import PHASES, Phase
+from hardware_profiles.machine import this_machine
 
 CHAIN, CHAIN_SIDE = 128, 512
 """Square matrices that a vector goes through, float32: 128 MiB, beyond the last-level cache of most CPUs."""

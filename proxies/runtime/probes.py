@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 from jax.typing import DTypeLike
 
-from hardware_profiles import this_machine
+from hardware_profiles.machine import this_machine
 from hardware_profiles.timing.worker import end_with_parent
 
 FORMAT = "archsearch/probes"

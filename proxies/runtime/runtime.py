@@ -16,12 +16,12 @@ import jax
 
 from genomes import Architecture, Operator
 from genomes.operators import Skip, SwiGLU
-from hardware_profiles import Workload
 from hardware_profiles.runtimes.base import usable_threads
 from hardware_profiles.runtimes.table import JAX
 from hardware_profiles.timing.memory import peak_bytes, resident_bytes, trim
 from hardware_profiles.timing.power import Counter, nvml_counter
 from hardware_profiles.timing.session import Loaded, PeakMemory, Session, Sessions
+from hardware_profiles.workload import Workload
 from proxies.runtime.session import JaxSession
 from proxies.runtime.yardstick import jax_work
 

@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 
 from genomes import Architecture
-from hardware_profiles import Workload
 from hardware_profiles.timing.memory import require_bytes
+from hardware_profiles.workload import Workload
 from proxies import quantised
 from proxies.axes import Array
 from proxies.model import Model

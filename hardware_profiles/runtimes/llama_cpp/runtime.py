@@ -18,7 +18,6 @@ from typing import Any
 import psutil
 
 from genomes import Architecture, InvalidInput, Operator, SwiGLU
-from hardware_profiles import Workload
 from hardware_profiles.runtimes.base import usable_threads
 from hardware_profiles.runtimes.llama_cpp.binding import LlamaCppSession, require_binding, versions
 from hardware_profiles.runtimes.llama_cpp.classes import used
@@ -30,6 +29,7 @@ from hardware_profiles.timing.memory import require_bytes, resident_bytes, trim
 from hardware_profiles.timing.session import Loaded, Sessions
 from hardware_profiles.timing.yardstick import numpy_work
 from hardware_profiles.work import weight_and_state_bytes
+from hardware_profiles.workload import Workload
 
 
 def check(architecture: Architecture, workload: Workload) -> None:

@@ -21,7 +21,6 @@ from typing import Any
 import psutil
 
 from genomes import Architecture
-from hardware_profiles import Workload
 from hardware_profiles.runtimes.onnx_runtime.binding import (
     OnnxRuntimeSession,
     session_options,
@@ -35,6 +34,7 @@ from hardware_profiles.timing.memory import require_bytes, resident_bytes, trim
 from hardware_profiles.timing.session import Loaded, Sessions
 from hardware_profiles.timing.yardstick import numpy_work
 from hardware_profiles.work import weight_and_state_bytes
+from hardware_profiles.workload import Workload
 
 
 def check(architecture: Architecture, workload: Workload) -> None:

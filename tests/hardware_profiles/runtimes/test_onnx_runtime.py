@@ -22,7 +22,7 @@ from hardware_profiles.runtimes.onnx_runtime.binding import OnnxRuntimeSession
 from hardware_profiles.runtimes.onnx_runtime.model import check_runs, write_onnx
 from hardware_profiles.runtimes.onnx_runtime.stacks import LAYOUTS, stack
 from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, read_types, runtime_of
-from hardware_profiles.runtimes.weights import BITS, quantise
+from hardware_profiles.runtimes.weights import BITS
 from support import ROOT, made_up
 from support import onnx_runtime_cases as made
 
@@ -125,25 +125,6 @@ def test_finalists_know_a_profile_of_here_by_the_threads_of_its_runtime(runtime:
             patch.setitem(RUNTIMES, runtime.name, measured_by)
             (place,) = places(Pricing.of(campaign, {"made-up": device}))
         assert place.way == way
-
-
-# Weights
-
-
-@pytest.mark.parametrize("dtype", BITS)
-def test_integers_are_those_of_our_own_quantisation(dtype: str) -> None:
-    from proxies import quantised
-
-    matrix = np.random.default_rng(0).standard_normal((96, 40), np.float32)
-    matrix[:32, 0] = 0
-    stored = quantised.store({"w": matrix}, dtype)
-    ours = np.asarray(quantised.restore(stored, "float32")["w"])
-    found = quantise(matrix.T, BITS[dtype])
-    packed = found.bytes
-    if dtype == "int4":
-        packed = np.stack([packed & 15, packed >> 4], axis=-1).reshape(40, 3, 32)
-    steps = packed.astype(np.float32) - 2 ** (BITS[dtype] - 1)
-    np.testing.assert_array_equal((steps * found.scales[..., None]).reshape(40, 96).T, ours)
 
 
 # Pricing
