@@ -1,18 +1,18 @@
 """How much of a model the last-level cache still holds when the next token is decoded.
 
-    python benchmarks/decode_from_cache.py [--runtime jax|llama.cpp] [--widths W ...] [--layers L ...]
-        [--out FILE]
+    python benchmarks/decode_from_cache.py [--runtime jax|llama.cpp|onnxruntime] [--widths W ...]
+        [--layers L ...] [--out FILE]
 
-Transformers of growing depth decode the same token again and again, with nothing in between and with the
-caches filled with something else in between, in turns. `left` is the share of the time that is left without
-filling; `modelled` is what `hardware_profiles.calibrated` makes of the share of the smallest model. Weights
-are float32 under jax and int4 under llama.cpp. Prints the table and writes it as JSON with `rows`.
+Transformers of growing depth decode the same token again and again, one model alone and copies of it that
+take turns, so that weights and state have left the cache. `left` is the share of the time with turns that the
+model alone takes; `modelled` is what `hardware_profiles.calibrated` makes of the share of the smallest model.
+Weights are float32 under jax and int4 elsewhere. Prints the table and writes it as JSON with `rows`.
 """
 
 import argparse
 import json
 import os
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -24,76 +24,71 @@ from rich.table import Table
 from genomes import Architecture, Scale, parse_layout
 from hardware_profiles import Workload, this_machine
 from hardware_profiles.calibrated import held
-from hardware_profiles.runtimes.table import LLAMA_CPP
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.table import JAX, LLAMA_CPP, RUNTIMES, find_runtime
+from hardware_profiles.timing.session import Step, Turns, find_sessions, run_once
 from hardware_profiles.work import weight_and_state_bytes
 
 ROUNDS, TOKENS = 3, 15
 CONTEXT, HEAD_DIM, VOCABULARY = 256, 64, 4096
-Step = Callable[[], Any]
 
 
-def steps(runtime: str, architecture: Architecture, workload: Workload) -> tuple[Step, Step, Step, Step]:
-    """What decodes a token, what must come before it, what fills the caches, what ends it all."""
-    if runtime == "jax":
-        from proxies.runtime.runtime import Runner
-        from proxies.runtime.yardstick import Yardstick
-
-        runner = Runner(architecture, CONTEXT, 1, workload.dtype, workload.prefill_chunk)
-        runner.load()
-        runner.prefill()
-        return runner.decode, lambda: None, Yardstick().flush, lambda: None
-    from hardware_profiles.runtimes.llama_cpp.runtime import load
-    from hardware_profiles.timing.session import run_once
-    from hardware_profiles.timing.yardstick import Yardstick as NumpyYardstick
-
-    session, _ = load(architecture, workload)
+def measured(runtime: Runtime, architecture: Architecture, workload: Workload) -> tuple[float, float]:
+    """Seconds of a token of one model alone and with turns: medians over rounds of both."""
+    sessions = find_sessions(runtime.sessions)
+    session = sessions.load(architecture, workload, CONTEXT).session
     run_once(session)
-    return session.decode, session.step_back, NumpyYardstick().flush, session.close
-
-
-def measured(decode: Step, before: Step, flush: Step) -> tuple[float, float]:
-    """Seconds of a token without and with filled caches: medians over turns."""
-    found: dict[bool, list[float]] = {False: [], True: []}
+    session.clear()
+    session.prefill()
+    turns = Turns(session, weight_and_state_bytes(architecture, workload))
+    alone: list[float] = []
+    streamed: list[float] = []
     for _ in range(ROUNDS):
-        for flushed, seconds in found.items():
-            for _ in range(TOKENS):
-                before()
-                if flushed:
-                    flush()
-                start = perf_counter()
-                decode()
-                seconds.append(perf_counter() - start)
-    return median(found[False]), median(found[True])
+        session.step_back()
+        session.decode()  # which brings it back into the cache
+        alone += seconds(session.decode, session.step_back)
+        streamed += seconds(turns.decode, turns.turn)
+    turns.close()
+    session.close()
+    return median(alone), median(streamed)
 
 
-def rows(runtime: str, widths: list[int], depths: list[int]) -> list[dict[str, Any]]:
+def seconds(decode: Step, before: Step) -> list[float]:
+    """Seconds of each of some tokens; what comes before each is not timed."""
+    times = []
+    for _ in range(TOKENS):
+        before()
+        start = perf_counter()
+        decode()
+        times.append(perf_counter() - start)
+    return times
+
+
+def rows(runtime: Runtime, widths: list[int], depths: list[int]) -> list[dict[str, Any]]:
     """One of each width and depth."""
-    types = {} if runtime == "jax" else {"weights": "int4", "cache": "float16"}
-    workload, found = Workload(context=CONTEXT, **types), []
+    types = {} if runtime is JAX else {"weights": "int4", "cache": "float16"}
+    workload = Workload(context=CONTEXT, **types)
+    every: list[dict[str, Any]] = []
     for width in widths:
         least = 1.0
         for depth in sorted(depths):
             layout = parse_layout(" ".join(["attention(kv=1/4) swiglu(8/3)"] * depth))
             architecture = layout.at(Scale(width=width, head_dim=HEAD_DIM, vocab_size=VOCABULARY))
-            decode, before, flush, close = steps(runtime, architecture, workload)
-            alone, flushed = measured(decode, before, flush)
-            close()
+            alone, streamed = measured(runtime, architecture, workload)
             size = weight_and_state_bytes(architecture, workload)
-            least = (
-                min(least, alone / flushed) if not found or found[-1]["width"] == width else alone / flushed
-            )
-            found.append(
+            least = min(least, alone / streamed)
+            every.append(
                 {
                     "width": width,
                     "layers": depth,
                     "bytes": size,
                     "seconds": alone,
-                    "flushed_seconds": flushed,
-                    "left": alone / flushed,
+                    "flushed_seconds": streamed,
+                    "left": alone / streamed,
                     "modelled": 1 - held(size, this_machine().cache_bytes) * (1 - least),
                 }
             )
-    return found
+    return every
 
 
 def main() -> None:
@@ -101,30 +96,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runtime", choices=["jax", "llama.cpp"], default="llama.cpp")
+    parser.add_argument("--runtime", choices=list(RUNTIMES), default=LLAMA_CPP.name)
     parser.add_argument("--widths", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 8, 12, 16, 24, 32, 48])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/decode_from_cache.json"))
-    given = parser.parse_args()
-    if given.runtime == LLAMA_CPP.name:
-        os.environ.update(LLAMA_CPP.environment)  # before numpy is loaded
+    options = parser.parse_args()
+    runtime = find_runtime(options.runtime)
+    if runtime.environment.items() - os.environ.items():  # which numpy reads when it is loaded
+        environment = {**os.environ, **runtime.environment}
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
     machine = this_machine()
-    found = rows(given.runtime, given.widths, given.layers)
-    table = Table("width", "layers", "MB", "ms a token", "ms, caches filled", "left", "modelled")
-    for row in found:
+    every = rows(runtime, options.widths, options.layers)
+    table = Table("width", "layers", "MB", "ms a token", "ms, with turns", "left", "modelled")
+    for row in every:
         times = (f"{1e3 * row[key]:.2f}" for key in ("seconds", "flushed_seconds"))
         shares = (f"{row[key]:.2f}" for key in ("left", "modelled"))
         table.add_row(str(row["width"]), str(row["layers"]), f"{row['bytes'] / 1e6:.1f}", *times, *shares)
     Console().print(table)
     document = {
-        "runtime": given.runtime,
+        "runtime": runtime.name,
         "processor": machine.processor,
         "cores": machine.cores,
         "cache_bytes": machine.cache_bytes,
-        "rows": found,
+        "rows": every,
     }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

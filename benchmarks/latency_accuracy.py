@@ -41,9 +41,9 @@ def held_out(
     """Random hybrids by name, the same for the same seed; those of which `check` raises `InvalidInput` are
     drawn again."""
     rng = np.random.default_rng(seed)
-    found: list[tuple[str, Architecture]] = []
-    while len(found) < count:
-        space = preset(presets[len(found) % len(presets)])
+    models: list[tuple[str, Architecture]] = []
+    while len(models) < count:
+        space = preset(presets[len(models) % len(presets)])
         width, blocks = int(rng.choice(WIDTHS)), int(rng.choice(BLOCKS))
         scale = Scale(
             width=width,
@@ -60,8 +60,8 @@ def held_out(
         except InvalidInput:
             continue
         if SMALLEST <= accounting.parameters(architecture) <= LARGEST:
-            found.append((f"{space.name}-{len(found)}-w{scale.width}", architecture))
-    return found
+            models.append((f"{space.name}-{len(models)}-w{scale.width}", architecture))
+    return models
 
 
 def main() -> None:
@@ -76,24 +76,26 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/latency_accuracy.json"))
-    given = parser.parse_args()
-    profile = load_device(given.profile)
+    options = parser.parse_args()
+    profile = load_device(options.profile)
     types = profile.families[0]
     runtime = runtime_of(profile)
     if runtime is LLAMA_CPP:
-        models = held_out(given.models, given.presets or ["lfm2", "nemotron-h"], given.seed, ("llama.cpp",))
+        models = held_out(
+            options.models, options.presets or ["lfm2", "nemotron-h"], options.seed, ("llama.cpp",)
+        )
     else:
-        spaces = given.presets or ["hybrid", "everything"]
+        spaces = options.presets or ["hybrid", "everything"]
         if runtime is ONNXRUNTIME:
-            models = held_out(given.models, spaces, given.seed, check=check_runs)
+            models = held_out(options.models, spaces, options.seed, check=check_runs)
         else:
-            models = held_out(given.models, spaces, given.seed)
-    workload = Workload(given.context, dtype=types.dtype, weights=types.weights, cache=types.cache)
+            models = held_out(options.models, spaces, options.seed)
+    workload = Workload(options.context, dtype=types.dtype, weights=types.weights, cache=types.cache)
     with show_profiles.counting("measuring", Console(stderr=True)) as progress:
-        judgement = validate(profile, models, workload, processes=given.processes, progress=progress)
+        judgement = validate(profile, models, workload, processes=options.processes, progress=progress)
     show_profiles.judgement(judgement, Console())
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(judgement.to_dict(), indent=1) + "\n", encoding="utf-8")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(judgement.to_dict(), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,11 @@ from hardware_profiles.energy import power_figure
 from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases
 from hardware_profiles.measuring.measure import measure_once
-from hardware_profiles.measuring.process import started
+from hardware_profiles.measuring.process import WORKER, started
 from hardware_profiles.measuring.rows import CaseAnswer, Rows
 from hardware_profiles.measuring.this_machine import measure_device
-from hardware_profiles.runtimes.table import JAX, Runtime, find_runtime, read_types
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.table import JAX, find_runtime, read_types
 from hardware_profiles.timing.drift import drifts
 from hardware_profiles.traits import traits_of
 from hardware_profiles.workload import Workload
@@ -117,10 +118,10 @@ def _whole_models(profile: Device, grid: Grid, runtime: Runtime) -> _WholeModels
     scale = Scale(
         width=grid.middle, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS, repeat="stack"
     )
-    dtype, weights, cache = read_types((grid.types or runtime.most_types)[0], runtime)
+    dtype, weights, cache = read_types((grid.types or runtime.full_grid_types)[0], runtime)
     workload = Workload(context=max(grid.contexts), dtype=dtype, weights=weights, cache=cache)
     beyond, power = [], []
-    for text in runtime.mixed:
+    for text in runtime.whole_models:
         architecture = parse_layout(text).at(scale)
         unpriced = {block.name for block in architecture.blocks} - priced
         if unpriced and not traits_of(runtime.provenance).rooflines:
@@ -169,13 +170,13 @@ def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Generator[Case
     """The answer to each case of an operator."""
     request = json.dumps({"cases": [case.model_dump(mode="json") for case in group]})
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
         started(
-            runtime.calibrating,
+            (WORKER, runtime.sessions, "cases"),
             runtime.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=complaints,
         ) as process,
     ):
         assert process.stdin is not None and process.stdout is not None
@@ -186,8 +187,8 @@ def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Generator[Case
             answered += 1
             yield CaseAnswer.read(json.loads(line))
         process.wait()
-        said.seek(0)
-        end = "\n".join(said.read().strip().splitlines()[-5:])
+        complaints.seek(0)
+        end = "\n".join(complaints.read().strip().splitlines()[-5:])
     if answered < len(group):
         case = group[answered]
         raise RuntimeError(

@@ -6,7 +6,8 @@ from itertools import product
 
 from genomes import Scale, parse_layout
 from hardware_profiles.cases import HEAD, Case
-from hardware_profiles.runtimes.table import JAX, Runtime, read_types
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.table import JAX, read_types
 
 HEAD_DIM = 64
 SMALL_VOCABULARY = 256
@@ -71,8 +72,8 @@ def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterato
 
     Raises `InvalidInput` for types that the runtime does not run.
     """
-    types = [read_types(text, runtime) for text in grid.types or runtime.most_types]
-    batches = [batch for batch in grid.batches if batch <= (runtime.most_batch or batch)]
+    types = [read_types(text, runtime) for text in grid.types or runtime.full_grid_types]
+    batches = [batch for batch in grid.batches if batch <= (runtime.largest_batch or batch)]
     for (dtype, weights, cache), width, context, vocabulary, batch in product(
         types, grid.widths, grid.contexts[-1:], VOCABULARIES, batches
     ):
@@ -93,7 +94,7 @@ def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterato
         block = parse_layout(text).blocks[0].at(scale)
         grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
         copies = -(-STACK_PARAMETERS // block.parameters(width))
-        for context, batch in grid.workloads(width, grows, runtime.most_batch):
+        for context, batch in grid.workloads(width, grows, runtime.largest_batch):
             yield Case(
                 operator=block.name,
                 block=block.to_dict(),

@@ -17,7 +17,8 @@ from genomes import Architecture, InvalidInput
 from hardware_profiles.machine import this_machine
 from hardware_profiles.measuring import process as fresh_process
 from hardware_profiles.measuring.measurement import Measurement, ProcessAnswer, combined
-from hardware_profiles.runtimes.table import JAX, Runtime, find_runtime
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.table import JAX, find_runtime
 from hardware_profiles.workload import Workload
 
 PROCESSES = 3
@@ -95,7 +96,7 @@ def measure_once(
 
     Raises `InvalidInput` for a request that is not legal, `RuntimeError` where the process fails.
     """
-    runtime.check(workload)
+    runtime.check(workload, depths)
     answer = _in_fresh_process(
         runtime,
         {
@@ -115,7 +116,12 @@ def measure_once(
 def _in_fresh_process(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
     """The answer of the measuring program to a request."""
     try:
-        done = fresh_process.answer(runtime.measuring, json.dumps(request), TIMEOUT_S, runtime.environment)
+        done = fresh_process.answer(
+            (fresh_process.WORKER, runtime.sessions, "model"),
+            json.dumps(request),
+            TIMEOUT_S,
+            runtime.environment,
+        )
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"measuring took longer than {TIMEOUT_S} s; lower context or batch") from None
     try:

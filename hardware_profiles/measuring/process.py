@@ -11,11 +11,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+WORKER = "hardware_profiles.timing.worker"
+"""The program that measures models and cases; see there for its arguments."""
 NOTHING: Mapping[str, str] = {}
 
 
@@ -30,12 +32,13 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(
-    module: str, variables: Mapping[str, str] = NOTHING, **streams: Any
+    program: Sequence[str], variables: Mapping[str, str] = NOTHING, **streams: Any
 ) -> Iterator["subprocess.Popen[str]"]:
-    """`python -m module` with these environment variables and streams; ended when the block is left."""
+    """`python -m` with a module and its arguments, environment variables and streams; ended when the block is
+    left."""
     with tempfile.TemporaryDirectory(prefix="archsearch-") as folder:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
+            [sys.executable, "-P", "-m", *program],
             env={**environment(), "TMPDIR": folder, **variables},
             text=True,
             process_group=0,  # out of reach of the terminal's Ctrl-C, and ended as a whole
@@ -48,11 +51,11 @@ def started(
 
 
 def answer(
-    module: str, request: str, timeout_s: float, variables: Mapping[str, str] = NOTHING
+    program: Sequence[str], request: str, timeout_s: float, variables: Mapping[str, str] = NOTHING
 ) -> "subprocess.CompletedProcess[str]":
-    """What a module says to a request on its stdin. Raises `subprocess.TimeoutExpired`."""
+    """What a program says to a request on its stdin. Raises `subprocess.TimeoutExpired`."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with started(module, variables, **pipes) as process:
+    with started(program, variables, **pipes) as process:
         out, complaints = process.communicate(request, timeout=timeout_s)
     return subprocess.CompletedProcess(process.args, process.returncode, out, complaints)
 

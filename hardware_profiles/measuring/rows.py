@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from genomes import InvalidInput
 from hardware_profiles.cases import DISTURBED, PHASES, UNSTABLE, Case, Measured, Phase
-from hardware_profiles.runtimes.table import Runtime
+from hardware_profiles.runtimes.base import Runtime
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _machine_key() -> str:
 
 def _run_probes() -> dict[str, Any]:
     try:
-        done = fresh_process.answer(_PROBES, "", MEASURING_TIMEOUT_S)
+        done = fresh_process.answer((_PROBES,), "", MEASURING_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"measuring this machine took longer than {MEASURING_TIMEOUT_S} s") from None
     if done.returncode:

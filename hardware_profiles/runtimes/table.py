@@ -1,87 +1,23 @@
-"""The runtimes that are measured with: which programs measure, what they run, what a calibration measures."""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+"""The runtimes that are measured with, by name, by profile, and the types that they run."""
 
 from genomes import InvalidInput
-from hardware_profiles import DTYPES, Device, Workload, this_machine
-from hardware_profiles.runtimes.llama_cpp.binding import CACHE_TYPES
-from hardware_profiles.runtimes.llama_cpp.binding import INSTALL as INSTALL_LLAMA_CPP
+from hardware_profiles.device import Device
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.llama_cpp import binding as llama_cpp_binding
 from hardware_profiles.runtimes.llama_cpp.gguf import FILE_TYPES
 from hardware_profiles.runtimes.llama_cpp.stacks import LAYOUTS as LLAMA_CPP_LAYOUTS
 from hardware_profiles.runtimes.onnx_runtime import binding as onnx_binding
-from hardware_profiles.runtimes.onnx_runtime import model as onnx_model
+from hardware_profiles.runtimes.onnx_runtime.model import CACHE_TYPES, WEIGHT_TYPES
 from hardware_profiles.runtimes.onnx_runtime.stacks import LAYOUTS as ONNX_LAYOUTS
+from hardware_profiles.workload import DTYPES
 
 _ONE_THREAD_OF_NUMPY = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """See `hardware_profiles.timing.yardstick`."""
 
-
-@dataclass(frozen=True)
-class Runtime:
-    """A runtime, as fresh processes measure with it."""
-
-    name: str
-    provenance: str
-    """What `provenance.runtime` of its profiles begins with."""
-    measuring: str
-    """Module that measures a whole model."""
-    calibrating: str
-    """Module that measures stacks of blocks."""
-    dtypes: tuple[str, ...]
-    weights: tuple[str, ...]
-    """What weights are stored in, where that is not the dtype."""
-    caches: tuple[str, ...]
-    """What states are stored in, where that is not the dtype."""
-    layouts: tuple[str, ...]
-    """Blocks that a calibration measures; those of an operator are fitted together."""
-    mixed: tuple[str, ...]
-    """Layouts of small models that it runs, which tell what a process holds beside."""
-    most_types: tuple[str, ...]
-    """Types of the full grid, as `read_types` reads them."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Of its processes."""
-    packages: tuple[str, ...] = ()
-    """Beyond the core installation."""
-    most_batch: int | None = None
-    """Sequences that it is measured with side by side; None: any number."""
-    install: str = ""
-    """The command that installs them."""
-    threads: Callable[[], int] = lambda: this_machine().cores
-    """That it is measured with on this machine."""
-
-    def require(self) -> None:
-        """Raise `InvalidInput` saying how to install what is missing."""
-        if missing := [name for name in self.packages if find_spec(name) is None]:
-            raise InvalidInput(
-                f"the runtime {self.name} needs {' and '.join(missing)}; install them with {self.install}"
-            )
-
-    def check(self, workload: Workload) -> None:
-        """Raise `InvalidInput` for types, or a batch, that the runtime is not measured with."""
-        if self.most_batch is not None and workload.batch > self.most_batch:
-            raise InvalidInput(
-                f"batch = {workload.batch}; {self.name} is measured with {self.most_batch} at most"
-            )
-        dtype = workload.dtype
-        for name, value, legal in (
-            ("dtype", dtype, self.dtypes),
-            ("weights", workload.weight_dtype, (dtype, *self.weights)),
-            ("cache", workload.cache_dtype, (dtype, *self.caches)),
-        ):
-            if value not in legal:
-                legal_text = ", ".join(dict.fromkeys(legal))
-                raise InvalidInput(
-                    f"{name} = {value!r}; with dtype = {dtype!r}, {self.name} is measured with {legal_text}"
-                )
-
-
 JAX = Runtime(
     name="jax",
     provenance="jax-",
-    measuring="proxies.runtime.runtime",
-    calibrating="proxies.runtime.stacks",
+    sessions="proxies.runtime.runtime:JAX_SESSIONS",
     dtypes=DTYPES,
     weights=("int8", "int4"),
     caches=(),
@@ -109,50 +45,49 @@ JAX = Runtime(
         "mlp",
         "moe",
     ),
-    mixed=(
+    whole_models=(
         "attention swiglu(8/3) mamba2 swiglu(8/3)",
         "gated_linear_attention swiglu(8/3) rg_lru moe",
         "gated_deltanet geglu(8/3) short_conv mlp",
     ),
-    most_types=("float32", "bfloat16", "float32/int8", "float32/int4"),
+    full_grid_types=("float32", "bfloat16", "float32/int8", "float32/int4"),
 )
 LLAMA_CPP = Runtime(
     name="llama.cpp",
     provenance="llama.cpp-",
-    measuring="hardware_profiles.runtimes.llama_cpp.runtime",
-    calibrating="hardware_profiles.runtimes.llama_cpp.calibrating",
+    sessions="hardware_profiles.runtimes.llama_cpp.runtime:LLAMA_CPP_SESSIONS",
     dtypes=("float32",),
     weights=tuple(dtype for dtype in FILE_TYPES if dtype != "float32"),
-    caches=tuple(dtype for dtype in CACHE_TYPES if dtype != "float32"),
+    caches=tuple(dtype for dtype in llama_cpp_binding.CACHE_TYPES if dtype != "float32"),
     layouts=LLAMA_CPP_LAYOUTS,
-    mixed=("attention swiglu(2) attention swiglu(2)",),
-    most_types=("float32", "float32/int8/float16", "float32/int4/float16"),
+    whole_models=("attention swiglu(2) attention swiglu(2)",),
+    full_grid_types=("float32", "float32/int8/float16", "float32/int4/float16"),
     # Its failed assertions start no debugger.
     environment={**_ONE_THREAD_OF_NUMPY, "GGML_NO_BACKTRACE": "1"},
-    packages=("cyllama", "gguf"),
-    most_batch=1,
-    install=INSTALL_LLAMA_CPP,
+    packages=llama_cpp_binding.PACKAGES,
+    install=llama_cpp_binding.INSTALL,
+    largest_batch=1,
+    further_depths=False,
 )
 ONNXRUNTIME = Runtime(
     name="onnxruntime",
     provenance="onnxruntime-",
-    measuring="hardware_profiles.runtimes.onnx_runtime.runtime",
-    calibrating="hardware_profiles.runtimes.onnx_runtime.calibrating",
+    sessions="hardware_profiles.runtimes.onnx_runtime.runtime:ONNX_SESSIONS",
     dtypes=("float32",),
-    weights=tuple(dtype for dtype in onnx_model.WEIGHT_TYPES if dtype != "float32"),
-    caches=tuple(dtype for dtype in onnx_model.CACHE_TYPES if dtype != "float32"),
+    weights=tuple(dtype for dtype in WEIGHT_TYPES if dtype != "float32"),
+    caches=tuple(dtype for dtype in CACHE_TYPES if dtype != "float32"),
     layouts=ONNX_LAYOUTS,
-    mixed=(
+    whole_models=(
         "attention swiglu(8/3) mamba2 swiglu(8/3)",
         "gated_linear_attention swiglu(8/3) short_conv mlp",
         "gated_deltanet geglu(8/3) short_conv mlp",
         "attention swiglu(2)",
     ),
-    most_types=("float32", "float32/int8/float16", "float32/int4/float16"),
+    full_grid_types=("float32", "float32/int8/float16", "float32/int4/float16"),
     environment=_ONE_THREAD_OF_NUMPY,
     packages=onnx_binding.PACKAGES,
-    most_batch=1,
     install=onnx_binding.INSTALL,
+    largest_batch=1,
     threads=onnx_binding.threads,
 )
 RUNTIMES = {runtime.name: runtime for runtime in (JAX, LLAMA_CPP, ONNXRUNTIME)}
@@ -185,11 +120,11 @@ def read_types(text: str, runtime: Runtime = JAX) -> tuple[str, str | None, str 
     dtype, *stored = text.split("/")
     known = dtype in runtime.dtypes and len(stored) <= 2
     legal = [(dtype, *runtime.weights), (dtype, *runtime.caches)]
-    if not known or any(found not in legal[i] for i, found in enumerate(stored)):
+    if not known or any(kind not in legal[i] for i, kind in enumerate(stored)):
         raise InvalidInput(
             f"types = {text!r}; legal for {runtime.name}: {', '.join(runtime.dtypes)}; after a slash, "
             f"weights in {' or '.join(runtime.weights)}; after another, "
             + (f"the cache in {' or '.join(runtime.caches)}" if runtime.caches else "the cache in the first")
         )
-    weights, cache = (None if found == dtype else found for found in [*stored, dtype, dtype][:2])
+    weights, cache = (None if kind == dtype else kind for kind in [*stored, dtype, dtype][:2])
     return dtype, weights, cache

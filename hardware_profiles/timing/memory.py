@@ -67,8 +67,8 @@ def other_load() -> Iterator[list[float]]:
         total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
         return total, total - idle, own.user + own.system
 
-    found: list[float] = []
+    shares: list[float] = []
     before = spent()
-    yield found
+    yield shares
     total, busy, own = (after - earlier for after, earlier in zip(spent(), before, strict=True))
-    found.append(max(0.0, (busy - own) / total) if total > 0 else 0.0)
+    shares.append(max(0.0, (busy - own) / total) if total > 0 else 0.0)

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from hardware_profiles.cases import Timed
-
 WARM_UP_STEPS = 8
 FEWEST_STEPS = 64
 FEWEST_PREFILLS = 3
@@ -22,7 +20,7 @@ PARTS = 8
 STACK_TOKENS, STACK_PROMPTS = 24, 3
 """Fewest samples of a stack that is calibrated with."""
 STACK_LEAST_SECONDS, STACK_MOST_SECONDS = 0.2, 1.5
-"""Of sampling, for each phase of a stack."""
+"""Seconds of sampling for each phase of a stack, at least and at most."""
 
 Step = Callable[[], Any]
 
@@ -55,28 +53,10 @@ def sample(step: Step, warm_up: int, fewest: int, before: Step = lambda: None) -
             look_at = 2 * len(seconds)
 
 
-def sample_stack(
-    prefill: Step, decode: Step, flush: Step, before: Step = lambda: None, *, small: bool = False
-) -> dict[Timed, list[float]]:
-    """Seconds of the prompts and tokens of a stack; `before` each token and `flush` of the caches are not
-    timed. Where the stack is `small`, tokens without a flush too.
+def sample_briefly(step: Step, fewest: int, anyway: int, before: Step = lambda: None) -> list[float]:
+    """Seconds of the steps of a stack: at least `fewest`, and those that begin in a fifth of a second; only
+    `anyway` where steps are slow. `before` each step is not timed.
     """
-
-    def flushed() -> None:
-        before()
-        flush()
-
-    found: dict[Timed, list[float]] = {
-        "prefill": _sample_briefly(prefill, STACK_PROMPTS, 1, lambda: None),
-        "decode": _sample_briefly(decode, STACK_TOKENS, STACK_PROMPTS, flushed),
-    }
-    if small:
-        found["cached"] = _sample_briefly(decode, STACK_TOKENS, STACK_PROMPTS, before)
-    return found
-
-
-def _sample_briefly(step: Step, fewest: int, anyway: int, before: Step) -> list[float]:
-    """At least `fewest`, and those that begin in a fifth of a second; only `anyway` where steps are slow."""
     seconds: list[float] = []
     begin = perf_counter()
     while len(seconds) < fewest or perf_counter() - begin < STACK_LEAST_SECONDS:

@@ -1,40 +1,45 @@
-"""Measuring stacks of equal blocks in a runtime that runs whole models; how a block's time comes out of them.
+"""Measuring stacks of equal blocks, for a profile of this machine; how a block's time comes out of them.
 
-A block's time is what `copies + 1` of it take beyond a single one, by their number: what is in both,
-embedding and head too, is gone. The head is one smallest block, less what each further one takes. Between two
-tokens the caches are filled with something else; where the cache holds the whole stack, tokens are timed
-without that too.
+One protocol for every runtime. A block's time is what a stack of several takes beyond a stack of fewer, by
+their difference: what is in both, embedding and head too, is gone. Where the runtime runs a stack of no
+blocks, that is the one of fewer, and the head is what it takes; elsewhere it is a single block, and the head
+is a single smallest block, less what each further one takes.
 
-Working memory is what is resident at the highest beside weights and state, less what was resident before the
-model was loaded. That of the head is what its vocabulary adds to the smallest block's.
+A prompt is read in chunks, then single tokens at its depth, between which copies of the stack take turns
+(`Turns`); where the cache holds the whole stack, tokens are timed without turns too, for models as small.
+
+Working memory is what the runtime's compiler says that its programs need; where there is none, what is
+resident at the highest beside weights and state, less what was resident before the model was loaded. The
+head's is then what its vocabulary adds to that of the smallest block.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from genomes import Architecture, Operator
+from genomes import Operator
 from genomes.operators import read_operator
-from hardware_profiles import Workload
 from hardware_profiles.calibrated import lies_in_cache
 from hardware_profiles.cases import HEAD, PHASES, Case, Phase, Timed
 from hardware_profiles.timing import drift
-from hardware_profiles.timing.memory import other_load, peak_bytes, trim
-from hardware_profiles.timing.sampling import sample_stack
-from hardware_profiles.timing.session import Session, run_once
+from hardware_profiles.timing.memory import other_load, trim
+from hardware_profiles.timing.sampling import STACK_PROMPTS, STACK_TOKENS, sample_briefly
+from hardware_profiles.timing.session import Session, Sessions, Turns, run_once
 from hardware_profiles.timing.yardstick import Yardstick
 from hardware_profiles.work import weight_and_state_bytes
+from hardware_profiles.workload import Workload
 
-SMALL_VOCABULARY = 256
+SMALLEST_WIDTH, SMALL_VOCABULARY = 32, 256
 REFERENCE_COPIES = 4
-"""Of the smallest block or layer, in the stack that tells what one takes."""
+"""Smallest blocks by which the longer of two stacks is longer that tell what one takes."""
 ATTEMPTS = 3
-SMALLEST_SHARE = 0.05
-"""Of a stack's time, that what its blocks take is at least said to be: below is noise."""
+"""Times that a stack is measured at most whose difference is lost in noise."""
+NOISE_SHARE = 0.05
+"""Smallest share of a stack's time credited to its blocks; less is noise."""
 
 
-class Sampled(NamedTuple):
+class StackFigures(NamedTuple):
     """Medians of a stack in seconds, (p90 - p10) / median, and working memory in bytes."""
 
     seconds: dict[Timed, float]
@@ -42,31 +47,22 @@ class Sampled(NamedTuple):
     working: float
 
 
-class Found(NamedTuple):
+class BlockFigures(NamedTuple):
     """Seconds of a block or of the head, the stack that it was in, and working memory in bytes."""
 
     own: dict[Timed, float]
-    full: Sampled
+    stack: StackFigures
     working: float
 
 
 class Stacks:
-    """Stacks of one process; what was measured of a stack is kept.
+    """The stacks that one process measures; what was measured of a stack is kept."""
 
-    `load` gives a session of a model and what was resident before, in bytes; `stack` makes so many of a
-    block, or (None) of the smallest, at a width and a vocabulary. `beside` says whether a smallest one stands
-    in each layer of a block and is to be taken off.
-    """
-
-    def __init__(
-        self,
-        load: Callable[[Architecture, Workload], tuple[Session, int]],
-        stack: Callable[[Operator | None, int, int, int], Architecture],
-        beside: Callable[[Operator], bool] = lambda _: False,
-    ) -> None:
-        self._load, self._stack, self._beside = load, stack, beside
-        self.yardstick = Yardstick()
-        self._known: dict[tuple[Any, ...], Sampled] = {}
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._fewest = 0 if sessions.empty_stacks else 1
+        self._yardstick = Yardstick(sessions.work())
+        self._known: dict[tuple[Any, ...], StackFigures] = {}
 
     def measured(self, case: Case) -> dict[str, Any]:
         """What a block of a case takes, or the head.
@@ -74,81 +70,111 @@ class Stacks:
         Stacks whose difference is lost in noise are measured again; what is still lost is given as the least
         that can be told.
         """
-        before = self.yardstick.read()
+        before = self._yardstick.read()
         for _ in range(ATTEMPTS):
             with other_load() as others:
-                found = self._measured(case)
-            least = {phase: SMALLEST_SHARE * found.full.seconds[phase] / case.copies for phase in found.own}
-            if case.operator == HEAD or all(found.own[phase] > least[phase] for phase in PHASES):
+                block = self._head(case) if case.operator == HEAD else self._block(case)
+            least = {
+                phase: NOISE_SHARE * block.stack.seconds[phase] / case.copies for phase in block.stack.seconds
+            }
+            if case.operator == HEAD or all(block.own[phase] > least[phase] for phase in PHASES):
                 break
             self._known.clear()
         return {
-            **{f"{phase}_s": max(own, least[phase]) for phase, own in found.own.items()},
-            **{f"{phase}_spread": found.full.spread[phase] for phase in PHASES},
-            "working_bytes": max(1.0, found.working),
+            **{f"{phase}_s": max(own, least[phase]) for phase, own in block.own.items()},
+            **{f"{phase}_spread": block.stack.spread[phase] for phase in PHASES},
+            "working_bytes": max(1.0, block.working),
             "other_load": others[0],
-            "yardstick": drift.between(before, self.yardstick.read()),
+            "yardstick": drift.between(before, self._yardstick.read()),
         }
 
-    def _measured(self, case: Case) -> Found:
-        if case.operator == HEAD:
-            full = self._sampled(case, None, case.vocab_size, 1)
-            own = {phase: full.seconds[phase] - self._smallest(case, phase) for phase in full.seconds}
-            return Found(own, full, full.working - self._sampled(case, None, SMALL_VOCABULARY, 1).working)
+    def _head(self, case: Case) -> BlockFigures:
+        full = self._stack(case, None, case.vocab_size, self._fewest)
+        if self._fewest == 0:
+            return BlockFigures(full.seconds, full, full.working)
+        smallest, small = self._smallest(case), self._stack(case, None, SMALL_VOCABULARY, 1)
+        own = {timed: seconds - smallest[timed] for timed, seconds in full.seconds.items()}
+        return BlockFigures(own, full, full.working - small.working)
+
+    def _block(self, case: Case) -> BlockFigures:
         block = read_operator(case.block, case.width, "case")
-        one = self._sampled(case, block, case.vocab_size, 1)
-        full = self._sampled(case, block, case.vocab_size, case.copies + 1)
-        own = {phase: (full.seconds[phase] - one.seconds[phase]) / case.copies for phase in full.seconds}
-        if self._beside(block):
-            own = {phase: seconds - self._smallest(case, phase) for phase, seconds in own.items()}
-        return Found(own, full, full.working)
+        few = self._stack(case, block if self._fewest else None, case.vocab_size, self._fewest)
+        full = self._stack(case, block, case.vocab_size, self._fewest + case.copies)
+        own = {timed: (full.seconds[timed] - few.seconds[timed]) / case.copies for timed in full.seconds}
+        if self._sessions.beside(block):
+            smallest = self._smallest(case)
+            own = {timed: seconds - smallest[timed] for timed, seconds in own.items()}
+        return BlockFigures(own, full, full.working)
 
-    def _smallest(self, case: Case, phase: Timed) -> float:
+    def _smallest(self, case: Case) -> dict[Timed, float]:
         """Seconds of one smallest block or layer."""
-        one = self._sampled(case, None, SMALL_VOCABULARY, 1)
-        more = self._sampled(case, None, SMALL_VOCABULARY, REFERENCE_COPIES + 1)
-        return max(0.0, more.seconds[phase] - one.seconds[phase]) / REFERENCE_COPIES
+        one = self._stack(case, None, SMALL_VOCABULARY, 1)
+        more = self._stack(case, None, SMALL_VOCABULARY, REFERENCE_COPIES + 1)
+        return {
+            timed: max(0.0, more.seconds[timed] - one.seconds[timed]) / REFERENCE_COPIES
+            for timed in more.seconds
+        }
 
-    def _sampled(self, case: Case, block: Operator | None, vocab_size: int, copies: int) -> Sampled:
+    def _stack(self, case: Case, block: Operator | None, vocab_size: int, copies: int) -> StackFigures:
         key = (block, case.width, vocab_size, copies, case.workload)
         if key not in self._known:
-            self._known[key] = self._sample(case, block, vocab_size, copies)
+            self._known[key] = self._sample(*key)
         return self._known[key]
 
-    def _sample(self, case: Case, block: Operator | None, vocab_size: int, copies: int) -> Sampled:
-        architecture, workload = self._stack(block, case.width, vocab_size, copies), case.workload
-        session, baseline = self._load(architecture, workload)
+    def _sample(
+        self, block: Operator | None, width: int, vocab_size: int, copies: int, workload: Workload
+    ) -> StackFigures:
+        architecture = self._sessions.stack(block, width, vocab_size, copies)
+        model_bytes = weight_and_state_bytes(architecture, workload)
+        on_cpu = self._sessions.device()["platform"] == "cpu"
+        session, baseline = self._sessions.load(architecture, workload, workload.context)
         try:
             reset = run_once(session)
-            working = peak_bytes(reset) - baseline - weight_and_state_bytes(architecture, workload)
-
-            def prompt() -> None:
-                session.clear()
-                session.prefill()
-
-            samples = sample_stack(
-                prompt,
-                session.decode,
-                self.yardstick.flush,
-                before=session.step_back,
-                small=lies_in_cache(architecture, workload),
-            )
+            if self._sessions.working_bytes is not None:
+                working = self._sessions.working_bytes(session)
+            else:
+                working = self._sessions.peak(baseline, reset).bytes - model_bytes
+            samples = _sample(session, model_bytes, on_cpu and lies_in_cache(architecture, workload))
         finally:
             session.close()
             trim()
-        quantiles = {phase: np.percentile(found, (10, 50, 90)) for phase, found in samples.items()}
-        return Sampled(
-            {phase: float(middle) for phase, (_, middle, _) in quantiles.items()},
+        quantiles = {timed: np.percentile(seconds, (10, 50, 90)) for timed, seconds in samples.items()}
+        return StackFigures(
+            {timed: float(middle) for timed, (_, middle, _) in quantiles.items()},
             {phase: float((q[2] - q[0]) / q[1]) for phase, q in quantiles.items() if phase in PHASES},
             max(1.0, float(working)),
         )
 
 
-def measure_cases(stacks: Stacks, origin: dict[str, Any], cases: list[dict[str, Any]]) -> Iterator[Any]:
-    """Each case and what it took, as it is found; plain JSON values."""
+def _sample(session: Session, model_bytes: int, in_cache: bool) -> dict[Timed, list[float]]:
+    """Seconds of prompts and tokens; where the cache holds the stack, tokens without turns too."""
+    samples: dict[Timed, list[float]] = {
+        "prefill": sample_briefly(session.prefill, STACK_PROMPTS, 1, before=session.clear)
+    }
+    turns = Turns(session, model_bytes)
+    try:
+        samples["decode"] = sample_briefly(turns.decode, STACK_TOKENS, STACK_PROMPTS, before=turns.turn)
+    finally:
+        turns.close()
+    if in_cache:
+        samples["cached"] = sample_briefly(session.decode, STACK_TOKENS, STACK_PROMPTS, session.step_back)
+    return samples
+
+
+def measure_cases(cases: list[dict[str, Any]], sessions: Sessions) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each case and what it took, as it is measured; plain JSON values."""
+    origin = sessions.origin()
+    if sessions.working_bytes is None:  # pages of the library come into memory that are no block's
+        fewest = 0 if sessions.empty_stacks else 1
+        workload = Workload(context=1)
+        smallest = sessions.stack(None, SMALLEST_WIDTH, SMALL_VOCABULARY, fewest)
+        first, _ = sessions.load(smallest, workload, workload.context)
+        run_once(first)
+        first.close()
+    stacks = Stacks(sessions)
     for case in cases:
         try:
             yield case, {"origin": origin, **stacks.measured(Case.model_validate(case))}
         except (RuntimeError, MemoryError) as error:
-            said = (str(error) or type(error).__name__).splitlines()[0]
-            yield case, {"origin": origin, "error": said}
+            message = (str(error) or type(error).__name__).splitlines()[0]
+            yield case, {"origin": origin, "error": message}

@@ -1,1 +1,1 @@
-"""jax as a runtime that models are measured with: sessions, stacks, yardstick, probes."""
+"""jax as a runtime that models are measured with: its session, its yardstick, probes of the machine."""

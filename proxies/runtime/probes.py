@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 from jax.typing import DTypeLike
 
-from hardware_profiles import this_machine
+from hardware_profiles.machine import this_machine
 from hardware_profiles.timing.worker import end_with_parent
 
 FORMAT = "archsearch/probes"
@@ -170,9 +170,9 @@ def _stream_shape() -> tuple[int, int]:
 
 
 def _clock_hz() -> float | None:
-    """Of the processor, where the operating system tells it."""
-    found = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
-    return found.current * 1e6 if found is not None and found.current > 0 else None
+    """The processor's clock, where the operating system tells it."""
+    clock = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    return clock.current * 1e6 if clock is not None and clock.current > 0 else None
 
 
 if __name__ == "__main__":

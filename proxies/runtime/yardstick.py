@@ -1,36 +1,23 @@
-"""The yardstick of `hardware_profiles.timing.drift` in jax: tells how fast the machine is just now."""
+"""The work of a yardstick (`hardware_profiles.timing.yardstick`) in jax, on the device that is measured."""
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
-from hardware_profiles.cases import Phase
-from hardware_profiles.timing import drift
+from hardware_profiles.timing.yardstick import CHAIN, CHAIN_SIDE, SIDE, Work
 from proxies.axes import Array
 
 
-class Yardstick:
+def jax_work() -> Work:
     """A chain of matrix-vector products, and a product of two square matrices; float32."""
-
-    def __init__(self) -> None:
-        side = drift.CHAIN_SIDE
-        self._chain = [jnp.full((side, side), 1 / side) for _ in range(drift.CHAIN)]
-        self._square = jnp.full((drift.SIDE, drift.SIDE), 1 / drift.SIDE)
-        self._row = jnp.ones((1, side))
-        self._through, self._multiply = jax.jit(_through), jax.jit(jnp.matmul)
-        self.read()
-
-    def read(self) -> dict[Phase, float]:
-        """Seconds of each: `decode` that which memory bounds, `prefill` the other."""
-        return drift.read({"decode": self.flush, "prefill": self._product})
-
-    def flush(self) -> None:
-        """Fill the caches with something else."""
-        self._through(self._row, self._chain).block_until_ready()
-
-    def _product(self) -> None:
-        self._multiply(self._square, self._square).block_until_ready()
+    chain = [jnp.full((CHAIN_SIDE, CHAIN_SIDE), 1 / CHAIN_SIDE) for _ in range(CHAIN)]
+    square, row = jnp.full((SIDE, SIDE), 1 / SIDE), jnp.ones((1, CHAIN_SIDE))
+    through, multiply = jax.jit(_through), jax.jit(jnp.matmul)
+    return {
+        "decode": lambda: through(row, chain).block_until_ready(),
+        "prefill": lambda: multiply(square, square).block_until_ready(),
+    }
 
 
 def _through(row: Array, chain: Sequence[Array]) -> Array:

@@ -44,5 +44,5 @@ def elements(shapes: list[tuple[int, ...]]) -> int:
 
 
 def device() -> Device:
-    """Of made-up times."""
+    """A profile with made-up times."""
     return made_up.profile(LLAMA_CPP, TINY, ORIGIN)

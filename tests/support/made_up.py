@@ -8,7 +8,7 @@ from hardware_profiles.cases import Measured
 from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import Grid, cases
 from hardware_profiles.measuring.rows import Origin
-from hardware_profiles.runtimes.table import Runtime
+from hardware_profiles.runtimes.base import Runtime
 
 
 def profile(runtime: Runtime, grid: Grid, origin: dict[str, Any]) -> Device:

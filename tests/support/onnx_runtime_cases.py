@@ -65,7 +65,7 @@ def of_block(name: str, tied: bool = True, **fields: Any) -> Architecture:
 
 
 def weights(architecture: Architecture) -> Any:
-    """Of our model, none of them a fresh one's."""
+    """Weights of our model, none of them a fresh one's."""
     import jax
 
     from proxies.model import Model
@@ -79,13 +79,13 @@ def weights(architecture: Architecture) -> Any:
 
 
 def logits(architecture: Architecture, params: Any, tokens: np.ndarray) -> np.ndarray:
-    """Of our model, `T V`."""
+    """Logits of our model, `T V`."""
     from proxies.model import Model
 
-    found = Model(architecture).apply({"params": params}, tokens[None], method="forward")
-    return np.asarray(found)[0]
+    batch = Model(architecture).apply({"params": params}, tokens[None], method="forward")
+    return np.asarray(batch)[0]
 
 
 def device() -> Device:
-    """Of made-up times."""
+    """A profile with made-up times."""
     return made_up.profile(ONNXRUNTIME, TINY, ORIGIN)

@@ -6,26 +6,31 @@ last position each time. A recurrence cannot take a token back: there, tokens go
 after `ROOM` of them the state that the prompt left is put back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from genomes import InvalidInput
-from hardware_profiles import this_machine
+from hardware_profiles.runtimes.base import usable_threads
 
 PACKAGE = "cyllama"
+PACKAGES = (PACKAGE, "gguf")
 INSTALL = "pip install archsearch[llama-cpp]"
 ROOM = 32
 """Tokens that may go on behind a prompt."""
 
-CACHE_TYPES = {"float32": 0, "float16": 1, "int8": 8}
-"""`enum ggml_type` of `ggml.h`: F32, F16, Q8_0."""
+_GGML_TYPES = {"float32": 0, "float16": 1, "int8": 8}
+"""Numbers of `enum ggml_type` of `ggml.h`: F32, F16, Q8_0."""
+CACHE_TYPES = tuple(_GGML_TYPES)
+"""Types of keys and values; states of recurrences are float32."""
 _OFF, _ON = 0, 1
 _ERROR = 4
-"""Of `enum ggml_log_level`."""
+"""A level of `enum ggml_log_level`."""
 
 
 def require_binding() -> Any:
@@ -40,7 +45,7 @@ def require_binding() -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Of llama.cpp (its build), of ggml and of the binding."""
+    """Versions of llama.cpp (its build), of ggml and of the binding."""
     llama_cpp = require_binding()
     from cyllama._internal import build_config
 
@@ -51,17 +56,13 @@ def versions() -> dict[str, str]:
     }
 
 
-def threads() -> int:
-    """CPUs that this process may use."""
-    return this_machine().cores
-
-
-class Session:
-    """A model file, loaded into memory, and one sequence of `context` pseudo-random tokens, or those given.
+class LlamaCppSession:
+    """A model file, loaded into memory, and one sequence of `context` pseudo-random tokens, or of `tokens`.
 
     `cache` is what keys and values are stored in; states of recurrences are float32 in llama.cpp. Flash
     attention is off for a float32 cache, which it would read in float16, and on for others, as is llama.cpp's
-    default. Raises `RuntimeError` with llama.cpp's own words where it cannot load the file.
+    default. A `folder` is removed when the session is closed. Raises `RuntimeError` with llama.cpp's own
+    words where it cannot load the file.
     """
 
     def __init__(
@@ -71,8 +72,11 @@ class Session:
         prefill_chunk: int = 512,
         cache: str = "float32",
         tokens: Sequence[int] | None = None,
+        folder: "TemporaryDirectory[str] | None" = None,
     ) -> None:
         llama_cpp = require_binding()
+        self._folder = folder
+        self._another = partial(LlamaCppSession, path, context, prefill_chunk, cache, tokens)
         self._errors: list[str] = []
         llama_cpp.set_log_callback(self._log)
         loading, running = llama_cpp.LlamaModelParams(), llama_cpp.LlamaContextParams()
@@ -80,8 +84,8 @@ class Session:
         loading.n_gpu_layers = 0
         running.n_ctx = context + ROOM
         running.n_batch = running.n_ubatch = min(prefill_chunk, context)
-        running.n_threads = running.n_threads_batch = threads()
-        running.type_k = running.type_v = CACHE_TYPES[cache]
+        running.n_threads = running.n_threads_batch = usable_threads()
+        running.type_k = running.type_v = _GGML_TYPES[cache]
         running.flash_attn_type = _OFF if cache == "float32" else _ON
         # The binding asks its model for `n_vocab`, which it lacks.
         model_class = type(
@@ -91,8 +95,8 @@ class Session:
             self._model = model_class(str(path), loading, verbose=False)
             self._context = llama_cpp.LlamaContext(self._model, running, verbose=False)
         except (RuntimeError, ValueError, MemoryError) as error:
-            said = "; ".join(self._errors) or str(error)
-            raise RuntimeError(f"llama.cpp could not load the model: {said}") from None
+            cause = "; ".join(self._errors) or str(error)
+            raise RuntimeError(f"llama.cpp could not load the model: {cause}") from None
         finally:
             llama_cpp.disable_logging()  # or it would call into Python when Python is gone
         self._fill(llama_cpp, context, prefill_chunk, tokens)
@@ -125,12 +129,12 @@ class Session:
         self._left = None
 
     def prefill(self) -> None:
-        """Read the prompt, into a memory that is clear; the logits of its last token."""
+        """Read the prompt, into a memory that is clear; gives the logits of its last token."""
         for chunk in self._prompt:
             self._context.decode(chunk)
 
     def go_on(self) -> None:
-        """One token behind the prompt; its logits."""
+        """Read one token behind the prompt; gives its logits."""
         self._context.decode(self._on[0])
 
     def step_back(self) -> None:
@@ -145,21 +149,33 @@ class Session:
             self._behind = 0
 
     def decode(self) -> None:
-        """One token at the prompt's depth; its logits."""
+        """Read one token at the prompt's depth; gives its logits."""
         if self._left is None:
             self._context.decode(self._again)
         else:
             self._context.decode(self._on[self._behind])
             self._behind += 1
 
+    def at_depth(self, depth: int) -> Callable[[], None]:
+        """Raise `InvalidInput`: a token has its depth from those that were read before it."""
+        raise InvalidInput(f"depth = {depth}; llama.cpp is measured at one depth, that of the context")
+
     def logits(self) -> np.ndarray:
-        """Of the last token that was read; `V`."""
-        return np.array(self._context.get_logits(), np.float32)
+        """Return those of the last token that was read; `1 V`."""
+        return np.array(self._context.get_logits(), np.float32)[None]
+
+    def copy(self) -> "LlamaCppSession":
+        """Load the file once more, and take over what the prompt left, which must just have been read."""
+        other = self._another()
+        other._context.set_state_seq_data(self._context.get_state_seq_data(0), 0)
+        return other
 
     def close(self) -> None:
         """Give the memory back."""
         self._context.close()
         self._model.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _log(self, level: int, text: str) -> None:
         if level == _ERROR:

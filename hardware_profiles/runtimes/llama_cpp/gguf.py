@@ -19,16 +19,12 @@ from genomes import Architecture, Attention, InvalidInput, Mamba2, ShortConv
 from hardware_profiles.runtimes.llama_cpp.binding import INSTALL
 from hardware_profiles.runtimes.llama_cpp.classes import GgufClass, gguf_class, used
 from hardware_profiles.runtimes.llama_cpp.tensors import Tensor, tensors
+from hardware_profiles.runtimes.weights import BITS, BLOCK, TABLES, Weights
 
 FILE_TYPES = {"float32": "F32", "float16": "F16", "int8": "Q8_0", "int4": "Q4_0"}
 """Our names of what weights are stored in, and GGUF's."""
-BLOCK = 32
-"""Elements that share a scale, along a row."""
 LONGEST = 1 << 20
 """Context length that files claim: llama.cpp warns beyond it."""
-
-_STEPS = {"int8": 73.9, "int4": 4.64}
-"""Standard deviation of uniform bytes and half bytes, in steps."""
 
 
 def write_gguf(
@@ -49,9 +45,9 @@ def write_gguf(
     package = _package()
     writer = package.GGUFWriter(str(path), model_class.name)
     _write_facts(writer, architecture, model_class)
-    found = list(tensors(architecture, model_class))
+    every = list(tensors(architecture, model_class))
     try:
-        for tensor in found:
+        for tensor in every:
             dtype = _stored(tensor, weights)
             shape = tensor.lay(np.broadcast_to(np.float32(0), tensor.shape)).shape
             kind = package.GGMLQuantizationType[FILE_TYPES[dtype]]
@@ -67,15 +63,9 @@ def write_gguf(
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        rng, total = np.random.default_rng(0), 0
-        for tensor in found:
-            dtype = _stored(tensor, weights)
-            if params is not None:
-                data = _given(tensor, dtype, params, package)
-            elif dtype in _STEPS:
-                data = _random_blocks(tensor, dtype, rng)
-            else:
-                data = np.ascontiguousarray(tensor.lay(_random(tensor, rng)), dtype)
+        total, values = 0, Weights(params, weights)
+        for tensor in every:
+            data = _data(tensor, _stored(tensor, weights), values, package)
             total += data.nbytes
             writer.write_tensor_data(data)
     finally:
@@ -88,40 +78,20 @@ def _stored(tensor: Tensor, weights: str) -> str:
     if not tensor.matrix:
         return "float32"
     # The inputs of a table are its last axis, those of our matrices the first.
-    inputs = tensor.shape[-1] if tensor.ours in ("embedding", "head") else tensor.shape[0]
-    return "float16" if weights in _STEPS and inputs % BLOCK else weights
+    inputs = tensor.shape[-1] if tensor.ours in TABLES else tensor.shape[0]
+    return "float16" if weights in BITS and inputs % BLOCK else weights
 
 
-def _given(tensor: Tensor, dtype: str, params: Mapping[str, Any], package: Any) -> np.ndarray:
-    found: Any = params
-    for name in tensor.ours.split("/"):
-        found = found[name]
-    laid = np.ascontiguousarray(tensor.lay(np.asarray(found, np.float32)), np.float32)
-    quantised: np.ndarray = package.quants.quantize(laid, package.GGMLQuantizationType[FILE_TYPES[dtype]])
-    return quantised
-
-
-def _random(tensor: Tensor, rng: np.random.Generator) -> np.ndarray:
-    """64 levels of a uniform distribution, none of them zero."""
-    levels = (np.arange(64, dtype=np.float32) + 0.5) / 64
-    if len(tensor.shape) < 2:
-        levels = 0.5 + 0.5 * levels
-    else:
-        fan_in = tensor.shape[-1] if tensor.ours in ("embedding", "head") else tensor.shape[0]
-        levels = (2 * levels - 1) * np.float32((3 / fan_in) ** 0.5)
-    drawn: np.ndarray = levels[rng.integers(0, 64, tensor.shape, np.uint8)]
-    return drawn
-
-
-def _random_blocks(tensor: Tensor, dtype: str, rng: np.random.Generator) -> np.ndarray:
-    """Blocks of `Q8_0` or `Q4_0` made directly: one scale, then uniform integers."""
-    table = tensor.ours in ("embedding", "head")
-    rows, inputs = tensor.shape if table else tensor.shape[::-1]
-    size = 2 + (BLOCK if dtype == "int8" else BLOCK // 2)
-    blocks = rng.integers(0, 256, (rows, inputs // BLOCK, size), np.uint8)
-    scale = np.float16(1 / (_STEPS[dtype] * inputs**0.5))
-    blocks[..., :2] = np.frombuffer(scale.tobytes(), np.uint8)
-    return blocks.reshape(rows, -1)
+def _data(tensor: Tensor, dtype: str, values: Weights, package: Any) -> np.ndarray:
+    """What the file holds of a tensor; random integers are made as they are stored, without rounding."""
+    if dtype in BITS and values.random:
+        inputs, outputs = tensor.shape  # or the other way round, for a table
+        integers = values.integers(tensor.ours, (inputs, outputs))
+        scales = integers.scales.astype(np.float16)[..., None].view(np.uint8)
+        return np.concatenate([scales, integers.bytes], axis=-1).reshape(len(scales), -1)
+    laid = np.ascontiguousarray(tensor.lay(values.read(tensor.ours, tensor.shape)), np.float32)
+    data: np.ndarray = package.quants.quantize(laid, package.GGMLQuantizationType[FILE_TYPES[dtype]])
+    return data
 
 
 def _write_facts(writer: Any, architecture: Architecture, model_class: GgufClass) -> None:

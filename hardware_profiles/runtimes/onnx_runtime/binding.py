@@ -6,20 +6,25 @@ the start. Feeding the prompt's last token at its position again overwrites its 
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import psutil
 
 from genomes import InvalidInput
-from hardware_profiles import this_machine
+from hardware_profiles.runtimes.base import usable_threads
 
 PACKAGES = ("onnx", "onnxruntime")
 INSTALL = "pip install archsearch[onnxruntime]"
 TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+PROCESS_OPTIONS = ("intra_op_num_threads", "inter_op_num_threads")
+"""Options of the threads that all sessions of a process share."""
 ERRORS_ONLY = 3
 """Log severity. A warning that a table is an input (`Graph.embed`) would stand in every answer."""
 
@@ -35,7 +40,7 @@ def require_package(name: str) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Of the runtime and of what writes its files."""
+    """Versions of the runtime and of what writes its files."""
     for name in PACKAGES:
         require_package(name)
     return {name: version(name) for name in reversed(PACKAGES)}
@@ -43,13 +48,15 @@ def versions() -> dict[str, str]:
 
 def threads() -> int:
     """Cores that this process may use, each counted once: onnxruntime's own choice where it may use all."""
-    usable = this_machine().cores
+    usable = usable_threads()
     return min(usable, psutil.cpu_count(logical=False) or usable)
 
 
 def session_options() -> dict[str, Any]:
     """What a session is opened with; all else is onnxruntime's default, its arena and its fusions too.
 
+    The threads are those of the process (`share_threads`), since models that take turns would wait for each
+    other's, which go on spinning after a token.
     A memory pattern takes memory of its own for each number of tokens that comes again; it is meant for
     inputs of one shape (`OrtApi::EnableMemPattern`), and prompts differ in length.
     """
@@ -61,11 +68,17 @@ def session_options() -> dict[str, Any]:
     }
 
 
-class Session:
-    """A model file, loaded into memory, and one sequence of `context` pseudo-random tokens, or those given.
+@cache
+def share_threads() -> None:
+    """Start the threads that all sessions of this process compute on, if they are not there."""
+    require_package("onnxruntime").set_global_thread_pool_sizes(threads(), 1)
 
-    The file is one of `model.write_onnx`. Raises `RuntimeError` with onnxruntime's own words where it cannot
-    load or run it.
+
+class OnnxRuntimeSession:
+    """A model file, loaded into memory, and one sequence of `context` pseudo-random tokens, or of `tokens`.
+
+    The file is one of `model.write_onnx`. A `folder` is removed when the session is closed. Raises
+    `RuntimeError` with onnxruntime's own words where it cannot load or run the file.
     """
 
     def __init__(
@@ -74,11 +87,16 @@ class Session:
         context: int,
         prefill_chunk: int = 512,
         tokens: Sequence[int] | None = None,
+        folder: "TemporaryDirectory[str] | None" = None,
     ) -> None:
         self._ort = require_package("onnxruntime")
+        self._path, self._folder, self._sizes = Path(path), folder, (context, prefill_chunk)
+        share_threads()
         options = self._ort.SessionOptions()
         for name, value in session_options().items():
-            setattr(options, name, value)
+            if name not in PROCESS_OPTIONS:
+                setattr(options, name, value)
+        options.use_per_session_threads = False
         self._session = self._guarded(
             lambda: self._ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         )
@@ -102,57 +120,82 @@ class Session:
                 value.update_inplace(np.zeros(value.shape(), TYPES[value.data_type()]))
 
     def prefill(self) -> None:
-        """Read the prompt from position 0; the logits of its last token."""
+        """Read the prompt from position 0; gives the logits of its last token."""
         for piece in self._prompt:
             self._run(piece)
         self._last = self._prompt[-1]
 
     def decode(self) -> None:
-        """The prompt's last token once more, at the last position; its logits."""
+        """Read the prompt's last token once more, at the last position; gives its logits."""
         self._run(self._again)
         self._last = self._again
 
     def go_on(self) -> None:
-        """As `decode`."""
+        """Read the prompt's last token once more, as `decode` does."""
         self.decode()
 
     def step_back(self) -> None:
-        """Nothing is in the way: `decode` stands at one position."""
+        """Do nothing: `decode` stands at one position."""
 
     def read(self, first: int, last: int) -> np.ndarray:
-        """Tokens of the prompt from `first` to `last` (left out); their logits, `T V` or the last one's."""
+        """Read tokens of the prompt from `first` to `last` (left out); gives their logits, `T V`, or those of
+        the last one, `1 V`."""
         self._last = self._bound(self._states, first, last)
         self._run(self._last)
-        return self.logits()
+        return self._outputs()
 
     def at_depth(self, depth: int) -> Callable[[], None]:
-        """Decodes a token at another depth, with states of its own, which hold nothing but zeros."""
+        """Make a step that decodes a token at another depth, with states of its own that hold zeros."""
         bound = self._bound(self._empty(depth), depth - 1, depth)
-        return lambda: self._run(bound)
+
+        def decode() -> None:
+            self._run(bound)
+            self._last = bound
+
+        return decode
 
     def logits(self) -> np.ndarray:
-        """What was given last; `V`, or `T V` where the model gives those of all tokens."""
-        found: np.ndarray = self._last.get_outputs()[0].numpy()[0]
-        return found if self._all else found[0]
+        """Return those of the last token that was read; `1 V`."""
+        return self._outputs()[-1:]
+
+    def copy(self) -> "OnnxRuntimeSession":
+        """Load a copy of the file, and take over the states.
+
+        Sessions of one file would share its pages, where onnxruntime maps weights into memory.
+        """
+        folder = TemporaryDirectory(prefix="archsearch-")
+        copytree(self._path.parent, folder.name, dirs_exist_ok=True)
+        path = Path(folder.name) / self._path.name
+        other = OnnxRuntimeSession(path, *self._sizes, self._tokens.tolist(), folder)
+        for name, state in other._states.items():
+            state.update_inplace(self._states[name].numpy())
+        return other
 
     def close(self) -> None:
         """Give the memory back."""
         for name in ("_prompt", "_again", "_last", "_states", "_session"):
             delattr(self, name)
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _outputs(self) -> np.ndarray:
+        """Logits of the last run; `T V`, or `1 V` where the model gives those of the last token."""
+        logits: np.ndarray = self._last.get_outputs()[0].numpy()[0]
+        return logits
 
     @property
     def _shapes(self) -> dict[str, list[int | str]]:
-        """Of each state, by the rest of its name after `past.`."""
+        """Shapes of the states, by what follows `past.` in their names."""
         return {
-            found.name.removeprefix("past."): found.shape
-            for found in self._session.get_inputs()
-            if found.name.startswith("past.")
+            state.name.removeprefix("past."): state.shape
+            for state in self._session.get_inputs()
+            if state.name.startswith("past.")
         }
 
     def _empty(self, context: int) -> dict[str, Any]:
         """States of zeros with room for so many tokens."""
-        inputs = [found for found in self._session.get_inputs() if found.name.startswith("past.")]
-        kinds = {found.name: TYPES[found.type] for found in inputs}
+        inputs = [each for each in self._session.get_inputs() if each.name.startswith("past.")]
+        kinds = {each.name: TYPES[each.type] for each in inputs}
         sizes: dict[int | str, int] = {"batch": 1, "slots": context}
         return {
             name: self._ort.OrtValue.ortvalue_from_numpy(
@@ -162,7 +205,7 @@ class Session:
         }
 
     def _bound(self, states: dict[str, Any], first: int, last: int) -> Any:
-        """Tokens from `first` to `last` (left out), bound to these states."""
+        """Tokens from `first` to `last` (left out), bound to states."""
         value = self._ort.OrtValue
         binding = self._session.io_binding()
         tokens = self._tokens[min(first, len(self._tokens) - 1) :][: last - first]
@@ -185,8 +228,8 @@ class Session:
         except Exception as error:
             if not type(error).__module__.startswith("onnxruntime"):
                 raise
-            said = str(error).splitlines()[0]
-            raise RuntimeError(f"onnxruntime could not run the model: {said}") from None
+            cause = str(error).splitlines()[0]
+            raise RuntimeError(f"onnxruntime could not run the model: {cause}") from None
 
 
 def _grows(shape: Sequence[int | str]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from hardware_profiles.runtimes.onnx_runtime.binding import require_package
-from hardware_profiles.runtimes.onnx_runtime.integers import BLOCK, Weights
+from hardware_profiles.runtimes.weights import BLOCK, Weights
 
 MICROSOFT = "com.microsoft"
 OPSETS = {"": 23, MICROSOFT: 1}
@@ -113,16 +113,16 @@ class Graph:
         """`x W^T` by a table `V D`; `looked_up` says that `embed` reads it too."""
         vocab_size, width = shape
         if self._weights.in_integers(width):
-            return self._by_integers(x, *self._integers(path, shape, table=True), width, vocab_size)
+            return self._by_integers(x, *self._integers(path, shape), width, vocab_size)
         if looked_up:
             return self.node("FusedMatMul", x, self._table(path, shape), transB=1, domain=MICROSOFT)
-        return self.node("MatMul", x, self.weight(path, shape, np.transpose, table=True))
+        return self.node("MatMul", x, self.weight(path, shape, np.transpose))
 
     def embed(self, tokens: str, path: str, shape: tuple[int, int]) -> str:
         """Rows of a table `V D`."""
         if not self._weights.in_integers(shape[1]):
             return self.node("Gather", self._table(path, shape), tokens)
-        integers, scales = self._integers(path, shape, table=True)
+        integers, scales = self._integers(path, shape)
         by_block = self.node("Reshape", scales, self.constant(np.array([0, 0, 1], np.int64)))
         rows = self.node(
             "GatherBlockQuantized",
@@ -155,23 +155,21 @@ class Graph:
 
     def constant(self, value: np.ndarray | np.generic) -> str:
         """A value of the graph; equal ones are kept once."""
-        found = np.asarray(value)
-        key = (found.dtype.str, found.shape, found.tobytes())
+        array = np.asarray(value)
+        key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             self._constants[key] = f"constant_{len(self._constants)}"
-            self._store(self._constants[key], found)
+            self._store(self._constants[key], array)
         return self._constants[key]
 
-    def weight(
-        self, path: str, shape: tuple[int, ...], lay: Lay = np.asarray, table: bool = False, of: str = ""
-    ) -> str:
+    def weight(self, path: str, shape: tuple[int, ...], lay: Lay = np.asarray, of: str = "") -> str:
         """A weight of ours in float32, laid out anew; what blocks share is written once.
 
         `of` tells apart what is made of one weight in several ways.
         """
         name = path + of
         if name not in self._initializers:
-            self._store(name, np.ascontiguousarray(lay(self._weights.read(path, shape, table)), np.float32))
+            self._store(name, np.ascontiguousarray(lay(self._weights.read(path, shape)), np.float32))
         return name
 
     def _table(self, path: str, shape: tuple[int, int]) -> str:
@@ -182,12 +180,12 @@ class Graph:
         """
         if path not in self._initializers:
             self.input(path, np.dtype(np.float32), shape)
-        return self.weight(path, shape, table=True)
+        return self.weight(path, shape)
 
-    def _integers(self, path: str, shape: tuple[int, int], table: bool = False) -> tuple[str, str]:
+    def _integers(self, path: str, shape: tuple[int, int]) -> tuple[str, str]:
         names = f"{path}.int{self._weights.bits}", f"{path}.scales"
         if names[0] not in self._initializers:
-            for name, data in zip(names, self._weights.integers(path, shape, table), strict=True):
+            for name, data in zip(names, self._weights.integers(path, shape), strict=True):
                 self._store(name, data)
         return names
 
@@ -218,8 +216,8 @@ class Graph:
 
     def state(self, name: str, shape: Sequence[int | str], dtype: str = "float32") -> tuple[str, str]:
         """A state before and after the tokens: names of an input and of an output."""
-        found = np.dtype(dtype)
-        return self.input(f"past.{name}", found, shape), self.output(f"present.{name}", found, shape)
+        kind = np.dtype(dtype)
+        return self.input(f"past.{name}", kind, shape), self.output(f"present.{name}", kind, shape)
 
     def _type(self, dtype: np.dtype[Any]) -> int:
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(dtype))

@@ -22,12 +22,12 @@ import numpy as np
 
 from genomes import Architecture, InvalidInput, Operator
 from hardware_profiles.runtimes.onnx_runtime.graph import Graph
-from hardware_profiles.runtimes.onnx_runtime.integers import BITS, Weights
 from hardware_profiles.runtimes.onnx_runtime.operators import RUN, Place, Sequence, misfit, write_block
+from hardware_profiles.runtimes.weights import BITS, Weights
 
 WEIGHT_TYPES = ("float32", *BITS)
 CACHE_TYPES = ("float32", "float16")
-"""Of keys and values; states of recurrences and convolutions are float32."""
+"""Types of keys and values; states of recurrences and convolutions are float32."""
 
 
 def check_runs(architecture: Architecture) -> None:
@@ -65,7 +65,7 @@ def _write(g: Graph, a: Architecture, longest: int, cache: str, all_logits: bool
     tokens = g.input("tokens", np.dtype(np.int64), ("batch", "tokens"))
     position = g.input("position", np.dtype(np.int32), ())
     rows: int | str = "tokens" if all_logits else 1
-    given = g.output("logits", np.dtype(np.float32), ("batch", rows, a.vocab_size))
+    output = g.output("logits", np.dtype(np.float32), ("batch", rows, a.vocab_size))
     sequence = _sequence(g, tokens, position, longest, cache)
     table = (a.vocab_size, a.width)
     x = g.times(g.embed(tokens, "embedding", table), a.embedding_scale)
@@ -82,7 +82,7 @@ def _write(g: Graph, a: Architecture, longest: int, cache: str, all_logits: bool
     x = g.times(x, a.logit_scale)
     if a.logit_softcap is not None:
         x = g.times(g.node("Tanh", g.times(x, 1 / a.logit_softcap)), a.logit_softcap)
-    g.nodes("Identity", x, outputs=(given,))
+    g.nodes("Identity", x, outputs=(output,))
 
 
 def _sequence(g: Graph, tokens: str, position: str, longest: int, cache: str) -> Sequence:

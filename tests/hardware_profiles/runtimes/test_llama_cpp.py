@@ -15,12 +15,13 @@ from hardware_profiles import Workload, device, predict
 from hardware_profiles.measuring.calibrate import calibrate
 from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.validate import validate
-from hardware_profiles.runtimes.llama_cpp.binding import ROOM, Session
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.llama_cpp.binding import ROOM, LlamaCppSession
 from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
 from hardware_profiles.runtimes.llama_cpp.gguf import write_gguf
 from hardware_profiles.runtimes.llama_cpp.stacks import LAYOUTS, stack
 from hardware_profiles.runtimes.llama_cpp.tensors import tensors
-from hardware_profiles.runtimes.table import JAX, LLAMA_CPP, Runtime, find_runtime, read_types, runtime_of
+from hardware_profiles.runtimes.table import JAX, LLAMA_CPP, find_runtime, read_types, runtime_of
 from support import ROOT
 from support import llama_cpp_cases as made
 
@@ -208,7 +209,7 @@ def test_logits_are_those_of_our_model(tmp_path: Path, name: str, tied: bool) ->
     params["embedding"] = 20 * params["embedding"]
     write_gguf(architecture, tmp_path / "model.gguf", "float32", params)
     ours = Model(architecture).apply({"params": params}, np.array([tokens]), method="forward")[0, -1]
-    session = Session(tmp_path / "model.gguf", len(tokens), 8, tokens=tokens)
+    session = LlamaCppSession(tmp_path / "model.gguf", len(tokens), 8, tokens=tokens)
     session.clear()
     session.prefill()
     assert np.abs(session.logits() - ours).max() < 1e-3 * np.abs(ours).max()

@@ -17,11 +17,12 @@ from hardware_profiles import Workload, predict
 from hardware_profiles.measuring.calibrate import calibrate
 from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.validate import validate
-from hardware_profiles.runtimes.onnx_runtime.binding import Session
-from hardware_profiles.runtimes.onnx_runtime.integers import BITS, quantise
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.onnx_runtime.binding import OnnxRuntimeSession
 from hardware_profiles.runtimes.onnx_runtime.model import check_runs, write_onnx
 from hardware_profiles.runtimes.onnx_runtime.stacks import LAYOUTS, stack
-from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, Runtime, read_types, runtime_of
+from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, read_types, runtime_of
+from hardware_profiles.runtimes.weights import BITS
 from support import ROOT, made_up
 from support import onnx_runtime_cases as made
 
@@ -46,7 +47,7 @@ def test_every_calibrated_block_is_run(layout: str) -> None:
     assert len(stack(None, 256, 512, 2).blocks) == 2
 
 
-@pytest.mark.parametrize("layout", ONNXRUNTIME.mixed)
+@pytest.mark.parametrize("layout", ONNXRUNTIME.whole_models)
 def test_small_models_of_a_calibration_are_run(layout: str) -> None:
     scale = Scale(width=256, head_dim=64, blocks=8, vocab_size=512, repeat="stack")
     check_runs(parse_layout(layout).at(scale))
@@ -129,25 +130,6 @@ def test_finalists_know_a_profile_of_here_by_the_threads_of_its_runtime(runtime:
         assert place.way == way
 
 
-# Weights
-
-
-@pytest.mark.parametrize("dtype", BITS)
-def test_integers_are_those_of_our_own_quantisation(dtype: str) -> None:
-    from proxies import quantised
-
-    matrix = np.random.default_rng(0).standard_normal((96, 40), np.float32)
-    matrix[:32, 0] = 0
-    stored = quantised.store({"w": matrix}, dtype)
-    ours = np.asarray(quantised.restore(stored, "float32")["w"])
-    found = quantise(matrix.T, BITS[dtype])
-    packed = found.bytes
-    if dtype == "int4":
-        packed = np.stack([packed & 15, packed >> 4], axis=-1).reshape(40, 3, 32)
-    steps = packed.astype(np.float32) - 2 ** (BITS[dtype] - 1)
-    np.testing.assert_array_equal((steps * found.scales[..., None]).reshape(40, 96).T, ours)
-
-
 # Pricing
 
 
@@ -188,7 +170,7 @@ def test_a_candidate_that_the_runtime_does_not_run_is_rejected_with_the_cause() 
 
 def _found(path: Path, tokens: np.ndarray, pieces: list[int]) -> list[np.ndarray]:
     """What a file gives, piece after piece."""
-    session, first, found = Session(path, len(tokens), tokens=tokens.tolist()), 0, []
+    session, first, found = OnnxRuntimeSession(path, len(tokens), tokens=tokens.tolist()), 0, []
     session.clear()
     for size in pieces:
         found.append(session.read(first, first + size))
@@ -287,5 +269,7 @@ def test_a_tiny_calibration_is_judged_by_a_whole_model(tmp_path: Path) -> None:
     workload = Workload(16, weights="int8", cache="float16")
     judgement = validate(profile, [("small", model)], workload, processes=1)
     assert judgement.runtime == "onnxruntime" and judgement.models[0].notes == ()
-    with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) was not measured with onnxruntime-cpu"):
+    with pytest.raises(
+        InvalidInput, match=r"blocks\[0\] \(short_conv\) was not measured with onnxruntime-cpu"
+    ):
         validate(profile, [("other", parse_layout("short_conv").at(scale))], Workload(16))
