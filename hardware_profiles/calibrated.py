@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from genomes import Architecture, InvalidInput, Operator
-from hardware_profiles.cases import HEAD, Phase, Quantity
+from hardware_profiles.cases import HEAD, LATENCIES, Phase, Quantity
 from hardware_profiles.curves import Family
 from hardware_profiles.device import Device
 from hardware_profiles.machine import this_machine
@@ -88,8 +88,8 @@ def latency(architecture: Architecture, device: Device, workload: Workload, phas
             continue
         seconds += count * step.value * (1 - in_cache * (1 - step.left_in_cache))
         notes += step.notes
-    figure: FigureName = "prefill_latency_s" if phase == "prefill" else "decode_latency_s"
-    return Price(_estimate(seconds, device, figure, beyond=bool(notes)), tuple(dict.fromkeys(notes)))
+    estimate = _estimate(seconds, device, LATENCIES[phase], beyond=bool(notes))
+    return Price(estimate, tuple(dict.fromkeys(notes)))
 
 
 def working_bytes(architecture: Architecture, device: Device, workload: Workload) -> float:

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 import genomes
 from genomes import CacheDtype, InvalidInput, WeightDtype
 from genomes.errors import describe
-from hardware_profiles.cases import PHASES, Phase
+from hardware_profiles.cases import LATENCIES, PHASES, Phase
 from hardware_profiles.cost import price
 from hardware_profiles.device import Device
 from hardware_profiles.value import NonEmptyText, Value
@@ -77,7 +77,7 @@ class Timing:
     @property
     def figure(self) -> FigureName:
         """Name of the figure that `latency_s` is."""
-        return "prefill_latency_s" if self.phase == "prefill" else "decode_latency_s"
+        return LATENCIES[self.phase]
 
     @property
     def tokens(self) -> int:

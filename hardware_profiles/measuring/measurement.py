@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from hardware_profiles.cases import DISTURBED, PHASES, Phase
+from hardware_profiles.cases import DISTURBED, LATENCIES, PHASES, Phase
 from hardware_profiles.energy import joules
 from hardware_profiles.machine import Machine
 from hardware_profiles.timing.power import MEASURED
@@ -139,9 +139,9 @@ class Circumstances:
     load_average: float | None
     other_load: float
     processes: int
-    samples: Mapping[str, list[int]]
+    samples: Mapping[FigureName, list[int]]
     """Number of samples of each process, by latency."""
-    process_medians: Mapping[str, list[float]]
+    process_medians: Mapping[FigureName, list[float]]
     """Medians of each process in seconds, by latency."""
     settled: bool
     prefill_chunk: int
@@ -216,7 +216,7 @@ def combined(
     """The measurement that the answers of all processes add up to; at least one."""
     last = answers[-1]
     medians = {
-        f"{phase}_latency_s": [median(answer.samples_s(phase)) for answer in answers] for phase in PHASES
+        name: [median(answer.samples_s(phase)) for answer in answers] for phase, name in LATENCIES.items()
     }
     spread = max((max(m) - min(m)) / median(m) for m in medians.values()) if len(answers) > 1 else None
     other_load = max(answer.other_load for answer in answers)
@@ -249,7 +249,8 @@ def combined(
             other_load=other_load,
             processes=len(answers),
             samples={
-                f"{phase}_latency_s": [len(answer.samples_s(phase)) for answer in answers] for phase in PHASES
+                name: [len(answer.samples_s(phase)) for answer in answers]
+                for phase, name in LATENCIES.items()
             },
             process_medians=medians,
             settled=settled,
