@@ -17,7 +17,7 @@ from archsearch.campaign.directory import LoadedRun
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.ledger import CandidateRecord, Finalists, Ledger
-from archsearch.campaign.objectives import Pricing, workload
+from archsearch.campaign.pricing import Pricing, workload
 from archsearch.campaign.sections import ON_A_DEVICE
 from archsearch.campaign.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture

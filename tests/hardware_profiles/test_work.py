@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import genomes
-from archsearch.campaign.objectives import Pricing, objective
+from archsearch.campaign.pricing import Pricing, objective
 from archsearch.campaign.sections import ObjectiveSection
 from genomes import InvalidInput, Scale, accounting, reference
 from hardware_profiles import CACHE_DTYPES, DTYPES, WEIGHT_DTYPES, Workload, device, predict

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from archsearch.campaign.dominance import dominates, nondominated, ranks
 from archsearch.campaign.file import load_campaign
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Objective
 from archsearch.reporting.page import margins
 from archsearch.search.nsga2 import Fitness, Individual, survivors

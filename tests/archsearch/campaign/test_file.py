@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from archsearch.campaign.dominance import nondominated
 from archsearch.campaign.file import load_campaign
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing, objective
+from archsearch.campaign.pricing import Pricing, objective
 from archsearch.campaign.results import Objective
 from archsearch.campaign.sections import SearchSection
 from archsearch.campaign.summary import QUALITY_FLOOR, hypervolume, reference_point

@@ -12,7 +12,7 @@ from archsearch.campaign.directory import RunDirectory
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import Journal, read_journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Objective, Offspring
 from archsearch.campaign.status import status
 from archsearch.reporting.page import headline
