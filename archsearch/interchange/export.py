@@ -1,6 +1,5 @@
 """`export`: a winner, or any architecture file, in a form that others can use."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Literal
 from archsearch.campaign.directory import LoadedRun, load_run
 from archsearch.campaign.results import Candidate
 from genomes import Architecture, InvalidInput, accounting, load_architecture
+from genomes.files import write_json
 
 Format = Literal["spec", "flax"]
 FORMATS: tuple[Format, ...] = ("spec", "flax")
@@ -88,7 +88,7 @@ def _write_weights(source: Source, out: Path) -> None:
         folder = out / (task if replicate == 0 else f"{task}-{replicate}")
         folder.mkdir()
         (folder / "proxy.arch.json").write_text(architecture.to_json(), encoding="utf-8")
-        (folder / "result.json").write_text(json.dumps(trial.result, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / "result.json", trial.result.to_dict())
         save_weights(folder / "weights", weights)
 
 
