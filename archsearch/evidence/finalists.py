@@ -69,13 +69,13 @@ def places(pricing: Pricing) -> list[Place]:
     return found
 
 
-def check_finalists(campaign: Campaign, devices: dict[str, Device]) -> None:
+def check_finalists(campaign: Campaign, pricing: Pricing) -> None:
     """Raise `InvalidInput` where finalists are asked for and cannot be measured anywhere, or not with what is
     installed.
     """
     if not campaign.finalists.count:
         return
-    found = places(Pricing.of(campaign, devices))
+    found = places(pricing)
     if all(place.way is None for place in found):
         reasons = "; ".join(dict.fromkeys(place.why_not for place in found))
         reasons = reasons or f"no objective is one of {', '.join(ON_A_DEVICE)}"
