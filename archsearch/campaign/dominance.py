@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import moocore
 import numpy as np
+from numpy.typing import NDArray
 
 from archsearch.campaign.objectives import Objective
 
@@ -31,6 +32,20 @@ def dominates(a: Sequence[float], b: Sequence[float], objectives: Sequence[Objec
                 return False
             better = True
     return better
+
+
+def dominations(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> NDArray[np.bool_]:
+    """`dominates` of every two values at once: a row for the first, a column for the second."""
+    columns = np.array(values, dtype=float).reshape(len(values), len(objectives)).T
+    shape = len(values), len(values)
+    no_worse, differs = np.ones(shape, bool), np.zeros(shape, bool)
+    for column, o in zip(columns, objectives, strict=True):
+        own, others = column[:, None], column[None, :]
+        different = own != others
+        better, worse = (own, others) if o.direction == "min" else (others, own)
+        no_worse &= (better * math.exp(o.margin) <= worse) | ~different
+        differs |= different
+    return no_worse & differs
 
 
 def nondominated(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[bool]:

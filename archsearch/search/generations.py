@@ -6,7 +6,7 @@ the start with everything already known served from the ledger.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 
 import numpy as np
@@ -173,14 +173,18 @@ class Loop:
 
     def _judged(self, record: CandidateRecord) -> Judged | None:
         """What the algorithm is told of a candidate; None where it failed."""
-        rung = self._reached.get(record.fingerprint)
-        if rung is None or record.genome is None:
+        values = self._values(record)
+        if values is None or record.genome is None:
             return None
-        values = objective_values(record, self.ledger, rung, self.pricing.objectives)
-        return None if values is None else Judged(record.fingerprint, parse_genome(record.genome), values)
+        return Judged(record.fingerprint, parse_genome(record.genome), values)
 
     def _judged_again(self, judged: Judged) -> Judged:
         """The candidate with its quality at the last rung that it reached."""
-        again = self._judged(self.ledger.candidates[judged.id])
-        assert again is not None
-        return again
+        values = self._values(self.ledger.candidates[judged.id])
+        assert values is not None
+        return replace(judged, values=values)
+
+    def _values(self, record: CandidateRecord) -> tuple[float, ...] | None:
+        """Values of all objectives with the quality at the last rung reached; None where it reached none."""
+        rung = self._reached.get(record.fingerprint)
+        return None if rung is None else objective_values(record, self.ledger, rung, self.pricing.objectives)
