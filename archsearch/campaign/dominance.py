@@ -90,13 +90,13 @@ class Archive:
 
 def ranks(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
     """The front that each lies on: 0 where nothing dominates it, 1 where only those of 0 do, and so on."""
-    found = [-1] * len(values)
+    depths = [-1] * len(values)
     left, rank = list(range(len(values))), 0
     while left:
         kept = nondominated([values[index] for index in left], objectives)
         for index, keep in zip(left, kept, strict=True):
             if keep:
-                found[index] = rank
-        left = [index for index in left if found[index] < 0]
+                depths[index] = rank
+        left = [index for index in left if depths[index] < 0]
         rank += 1
-    return found
+    return depths

@@ -120,10 +120,10 @@ class Standing:
 
     def values(self, record: CandidateRecord, rung: int) -> tuple[float, ...] | None:
         """Values of all objectives with the quality at a rung; None where quality or a price is not known."""
-        found = self.quality(record.proxy, rung)
-        if found is None or any(o.name != QUALITY and o.name not in record.costs for o in self.objectives):
+        worth = self.quality(record.proxy, rung)
+        if worth is None or any(o.name != QUALITY and o.name not in record.costs for o in self.objectives):
             return None
-        return tuple(found if o.name == QUALITY else record.costs[o.name].value for o in self.objectives)
+        return tuple(worth if o.name == QUALITY else record.costs[o.name].value for o in self.objectives)
 
     def of_proxy(self, proxy: str) -> list[CandidateRecord]:
         """The candidates with a proxy, in the order of their first events."""
