@@ -11,10 +11,10 @@ from typing import Literal
 from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run
 from archsearch.campaign.events import RunFinished, RunStopped, SessionBegan
 from archsearch.campaign.file import Campaign
+from archsearch.campaign.hypervolume import reference_point
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
-from archsearch.campaign.summary import reference_point
 from archsearch.evaluation.conformance import refuse_broken
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.evidence.finalists import check_finalists, check_places, measure_finalists, places
@@ -138,10 +138,10 @@ def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Result
                     watch(session)
 
             cache = default_cache_dir() / "compiled"
-            evaluator = Evaluator(campaign, directory.path, ledger, journal, executor, cache, look)
+            evaluator = Evaluator(campaign, directory.path, loaded.standing, journal, executor, cache, look)
             session = Session(loaded, evaluator, executor.workers, started)
             with _stop_noted(journal):
-                Loop(directory, ledger, journal, loaded.pricing, evaluator).run()
+                Loop(directory, loaded.standing, journal, loaded.pricing, evaluator).run()
         # The workers are gone: what is measured has the machine to itself.
         with _stop_noted(journal):
             measure_finalists(loaded, journal, look)

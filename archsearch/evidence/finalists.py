@@ -101,12 +101,12 @@ def measure_finalists(loaded: LoadedRun, journal: Journal, look: Callable[[], No
 
     A measurement that fails is written down with its cause.
     """
-    campaign, ledger, objectives = loaded.campaign, loaded.ledger, loaded.pricing.objectives
+    campaign, ledger = loaded.campaign, loaded.ledger
     if not campaign.finalists.count:
         return
     found = places(loaded.pricing)
     possible = [place for place in found if place.way is not None]
-    chosen = ranked(ledger, objectives)[: campaign.finalists.count]
+    chosen = ranked(loaded.standing)[: campaign.finalists.count]
     finalists = FinalistsChosen(
         candidates=tuple(record.fingerprint for record in chosen),
         measurements=len(chosen) * len(possible),
@@ -123,7 +123,7 @@ def measure_finalists(loaded: LoadedRun, journal: Journal, look: Callable[[], No
                 journal.write(event)
                 ledger.apply(event)
         folder = loaded.directory.candidate(record.fingerprint)
-        write_json(folder / "result.json", asdict(candidate(record, ledger, objectives)))
+        write_json(folder / "result.json", asdict(candidate(record, loaded.standing)))
     look()
 
 

@@ -78,8 +78,8 @@ def _write_weights(source: Source, out: Path) -> None:
     from proxies.training.checkpoints import read_trial_weights, save_weights
 
     assert source.run is not None and source.candidate is not None and source.proxy is not None
-    ledger, candidate = source.run.ledger, source.candidate
-    chosen = ledger.chosen(source.proxy.fingerprint, candidate.rung) if candidate.rung >= 0 else None
+    candidate = source.candidate
+    chosen = source.run.standing.chosen(source.proxy.fingerprint, candidate.rung)
     if not chosen:
         raise InvalidInput(f"{candidate.id} was never trained to the end of a rung ({candidate.cause})")
     for (task, replicate), trial in chosen.items():

@@ -14,10 +14,10 @@ import numpy as np
 from archsearch.campaign.directory import RunDirectory
 from archsearch.campaign.events import CandidateRecord, GenerationDone
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Offspring
-from archsearch.campaign.summary import candidate, objective_values
+from archsearch.campaign.standing import Standing
+from archsearch.campaign.summary import candidate
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.search.admission import Admission, Proposal
 from archsearch.search.algorithm import Judged, make_algorithm
@@ -37,12 +37,13 @@ class Loop:
     def __init__(
         self,
         directory: RunDirectory,
-        ledger: Ledger,
+        standing: Standing,
         journal: Journal,
         pricing: Pricing,
         evaluator: Evaluator,
     ) -> None:
-        self.directory, self.ledger, self.journal = directory, ledger, journal
+        self.directory, self.standing, self.journal = directory, standing, journal
+        self.ledger = ledger = standing.ledger
         self.pricing, self.evaluator = pricing, evaluator
         self.campaign = ledger.campaign
         self.admission = Admission(directory, ledger, journal, pricing)
@@ -83,7 +84,7 @@ class Loop:
         self.journal.write(event)
         self.ledger.apply(event)
         for fingerprint in self._touched:
-            judged = candidate(self.ledger.candidates[fingerprint], self.ledger, self.pricing.objectives)
+            judged = candidate(self.ledger.candidates[fingerprint], self.standing)
             write_json(self.directory.candidate(fingerprint) / "result.json", asdict(judged))
         self._touched.clear()
 
@@ -152,16 +153,16 @@ class Loop:
 
     def _check_references(self, references: list[CandidateRecord]) -> None:
         rungs = range(self.last_rung + 1)
-        causes = [[self.ledger.failure(r.proxy, rung) for rung in rungs] for r in references]
+        causes = [[self.standing.failure(r.proxy, rung) for rung in rungs] for r in references]
         if causes and all(any(each) for each in causes):
             cause = next(cause for cause in causes[0] if cause)
             raise RuntimeError(f"no reference could be trained, so quality has no scale: {cause}")
 
     def _known(self, record: CandidateRecord, rung: int) -> bool:
-        return self._passed(record, rung) or self.ledger.failure(record.proxy, rung) is not None
+        return self._passed(record, rung) or self.standing.failure(record.proxy, rung) is not None
 
     def _passed(self, record: CandidateRecord, rung: int) -> bool:
-        return self.ledger.signals(record.proxy, rung) is not None
+        return self.standing.signals(record.proxy, rung) is not None
 
     def _promote(self, pool: Sequence[Judged], new: int, rung: int) -> None:
         """Send the best that stand one rung below to this rung: a share of the new candidates."""
@@ -187,4 +188,4 @@ class Loop:
     def _values(self, record: CandidateRecord) -> tuple[float, ...] | None:
         """Values of all objectives with the quality at the last rung reached; None where it reached none."""
         rung = self._reached.get(record.fingerprint)
-        return None if rung is None else objective_values(record, self.ledger, rung, self.pricing.objectives)
+        return None if rung is None else self.standing.values(record, rung)
