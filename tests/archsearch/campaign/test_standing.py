@@ -223,10 +223,9 @@ def test_a_candidate_admitted_late_leads_by_the_trials_of_its_twin(campaign) -> 
     """Two layouts with one proxy are trained once; the second is placed when it arrives."""
     standing = Standing(Ledger(campaign), SIDES["values"])
     standing.ledger.apply(began(standing.objectives))
+    dear, cheap = ({COST.name: Estimate(value, value, value)} for value in (3.0, 1.0))
     for proxy in ("transformer++", "lfm2", "a"):
-        standing.ledger.apply(
-            candidate_record(proxy, proxy != "a", costs={COST.name: Estimate(3.0, 3.0, 3.0)})
-        )
+        standing.ledger.apply(candidate_record(proxy, proxy != "a", costs=dear))
         for rung in (0, 1):
             trials = tuple(trial_done(f"{proxy}/{rung}/{task}", task, 0.5, 1.0) for task in TASKS)
             standing.ledger.apply(
