@@ -59,10 +59,12 @@ PARTS = (
 WHOLE = (
     ("benchmarks/driver_scale.py", "answers", "made-up executor"),
     ("cli/progress.py", "", "display"),
+    ("search/nsga2.py", "ask", "variation"),
     ("search/nsga2.py", "children", "variation"),
     ("genomes/variation.py", "", "variation"),
     ("search/nsga2.py", "", "selection"),
-    ("campaign/objectives.py", "", "pricing"),
+    ("campaign/pricing.py", "", "pricing"),
+    ("campaign/objectives.py", "judged", "pricing"),
     ("hardware_profiles/", "", "pricing"),
     ("campaign/summary.py", "", "ledger and standing"),
     ("campaign/standing.py", "", "ledger and standing"),
@@ -82,7 +84,7 @@ INNER = (
 """The innermost call decides where no whole part does; other libraries count for their callers."""
 
 
-class MadeUpExecutor:
+class InstantExecutor:
     """Answers each job at once: scores are drawn by the hash of proxy and task, and grow with the steps."""
 
     workers = 2
@@ -249,7 +251,7 @@ def measure(candidates: int, population: int, folder: Path) -> Row:
 
     display = Display(Console(file=io.StringIO(), force_terminal=True, width=160))
     with (
-        mock.patch.object(launch, "make_executor", lambda *_: MadeUpExecutor()),
+        mock.patch.object(launch, "make_executor", lambda *_: InstantExecutor()),
         mock.patch.object(launch, "refuse_broken", lambda *_: None),
         mock.patch.object(launch, "write_report", lambda *_: None),
         mock.patch.object(Loop, "run", timed),
