@@ -13,7 +13,7 @@ from archsearch.campaign.events import RunFinished, RunStopped, SessionBegan
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.hypervolume import reference_point
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
 from archsearch.evaluation.conformance import refuse_broken
 from archsearch.evaluation.evaluator import Evaluator
@@ -22,6 +22,7 @@ from archsearch.executors import WorkerSettings, make_executor
 from archsearch.reporting import write_report
 from archsearch.search.generations import Loop
 from genomes import InvalidInput
+from genomes.errors import named
 from hardware_profiles import Device
 from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
 
@@ -74,9 +75,10 @@ def run(
     campaign.check()
     refuse_broken(campaign.blocks(), campaign.proxy.width)
     devices = _devices(campaign, say)
-    _price_references(campaign, devices)
-    _price_choices(campaign, devices, say)
-    check_finalists(campaign, devices)
+    pricing = Pricing.of(campaign, devices)
+    _price_references(campaign, pricing)
+    _price_choices(campaign, pricing, say)
+    check_finalists(campaign, pricing)
     directory.create(campaign, devices)
     return _session(load_run(directory.path), workers or Workers(), watch)
 
@@ -167,38 +169,30 @@ def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:
     names = dict.fromkeys(o.device for o in campaign.objectives if o.device is not None)
     devices = {}
     for name in names:
-        try:
+        index = [o.device for o in campaign.objectives].index(name)
+        with named(f"objectives.{index}.device"):
             devices[name] = resolve_device(name, progress=say)
-        except InvalidInput as error:
-            index = [o.device for o in campaign.objectives].index(name)
-            raise InvalidInput(f"objectives.{index}.device: {error}") from None
     return devices
 
 
-def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
+def _price_references(campaign: Campaign, pricing: Pricing) -> None:
     """Find out before the run whether every objective can be priced."""
-    pricing = Pricing.of(campaign, devices)
     for name in campaign.references:
-        try:
+        with named(f"reference {name}"):
             pricing.costs(campaign.reference(name).at(campaign.target))
-        except InvalidInput as error:
-            raise InvalidInput(f"reference {name}: {error}") from None
 
 
-def _price_choices(campaign: Campaign, devices: dict[str, Device], say: Say | None) -> None:
+def _price_choices(campaign: Campaign, pricing: Pricing, say: Say | None) -> None:
     """Find out before the run whether candidates can be priced as they may be stored, and tell where only a
     roofline does it; by the first reference that has a price, since a runtime may not run the others."""
-    pricing = Pricing.of(campaign, devices)
     layouts = [campaign.reference(name) for name in campaign.references]
     priced = [each for each in layouts if pricing.judged(each.at(campaign.target))[0]]
     remarks: list[str] = []
     for stored in campaign.search_space.stored.combinations() if priced else ():
         architecture = replace(priced[0], **stored).at(campaign.target)
-        try:
+        chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
+        with named(f"space: candidates stored in {chosen}"):
             pricing.costs(architecture)
-        except InvalidInput as error:
-            chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
-            raise InvalidInput(f"space: candidates stored in {chosen}: {error}") from None
         remarks += pricing.unmeasured_types(architecture)
     for remark in dict.fromkeys(remarks):
         _log.warning(remark)

@@ -15,7 +15,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
 
 
 def dominates(a: Sequence[float], b: Sequence[float], objectives: Sequence[Objective]) -> bool:
@@ -33,6 +33,20 @@ def dominates(a: Sequence[float], b: Sequence[float], objectives: Sequence[Objec
                 return False
             better = True
     return better
+
+
+def dominations(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> NDArray[np.bool_]:
+    """`dominates` of every two values at once: a row for the first, a column for the second."""
+    columns = np.array(values, dtype=float).reshape(len(values), len(objectives)).T
+    shape = len(values), len(values)
+    no_worse, differs = np.ones(shape, bool), np.zeros(shape, bool)
+    for column, o in zip(columns, objectives, strict=True):
+        own, others = column[:, None], column[None, :]
+        different = own != others
+        better, worse = (own, others) if o.direction == "min" else (others, own)
+        no_worse &= (better * math.exp(o.margin) <= worse) | ~different
+        differs |= different
+    return no_worse & differs
 
 
 def nondominated(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[bool]:
@@ -89,7 +103,8 @@ class Archive:
 
 
 def ranks(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
-    """The front that each lies on: 0 where nothing dominates it, 1 where only those of 0 do, and so on."""
+    """The front that each value lies on: 0 where nothing dominates it, 1 where only those of 0 do, and so
+    on."""
     depths = [-1] * len(values)
     left, rank = list(range(len(values))), 0
     while left:

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import QUALITY
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import QUALITY, Objective
 from hardware_profiles import Estimate
 
 QUALITY_FLOOR = -5.0

@@ -14,9 +14,9 @@ from archsearch.campaign.dominance import Archive
 from archsearch.campaign.events import CandidateRecord
 from archsearch.campaign.hypervolume import hypervolume, reference_corner
 from archsearch.campaign.ledger import Ledger, TrialRecord
-from archsearch.campaign.objectives import QUALITY
+from archsearch.campaign.objectives import QUALITY, Objective
 from archsearch.campaign.quality import Signals, TaskScale, quality, reference_scale
-from archsearch.campaign.results import Objective, Status
+from archsearch.campaign.results import Status
 from proxies.tasks import TASKS
 from proxies.trial import best_index
 

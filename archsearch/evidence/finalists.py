@@ -18,16 +18,18 @@ from archsearch.campaign.events import CandidateRecord, FinalistsChosen, Measure
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing, workload
-from archsearch.campaign.sections import ON_A_DEVICE
+from archsearch.campaign.objectives import ON_A_DEVICE, Objective
+from archsearch.campaign.pricing import Pricing, workload
 from archsearch.campaign.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
 from genomes.files import write_json
 from hardware_profiles import Device, Workload, this_machine
-from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.remote import PERCENTILES, check_command, measure_on
 from hardware_profiles.measuring.this_machine import THIS_MACHINE
-from hardware_profiles.runtimes.table import JAX, runtime_of
+from hardware_profiles.runtimes.table import runtime_of
+from hardware_profiles.traits import traits_of
+from hardware_profiles.workload import FIGURES
 
 Way = Literal["here", "command"]
 
@@ -53,27 +55,27 @@ class Place:
 
 def places(pricing: Pricing) -> list[Place]:
     """Each device with each distinct workload that an objective of latency or memory names."""
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for index, section in enumerate(pricing.sections):
-        if section.metric in ON_A_DEVICE:
-            asked = workload(section)
-            key = (section.device, asked.context, asked.batch, asked.types)
-            groups.setdefault(key, []).append(index)
+    groups: dict[tuple[Any, ...], list[Objective]] = {}
+    for o in pricing.objectives:
+        if o.device is not None:
+            asked = workload(o)
+            key = (o.device, asked.context, asked.batch, asked.types)
+            groups.setdefault(key, []).append(o)
     found = []
-    for (name, *_), indices in groups.items():
-        device, asked = pricing.devices[name], workload(pricing.sections[indices[0]])
-        objectives = tuple(pricing.objectives[index].name for index in indices)
+    for (name, *_), group in groups.items():
+        device, asked = pricing.devices[name], workload(group[0])
+        objectives = tuple(o.name for o in group)
         found.append(Place(name, device, asked, objectives, *_way(name, device, asked)))
     return found
 
 
-def check_finalists(campaign: Campaign, devices: dict[str, Device]) -> None:
+def check_finalists(campaign: Campaign, pricing: Pricing) -> None:
     """Raise `InvalidInput` where finalists are asked for and cannot be measured anywhere, or not with what is
     installed.
     """
     if not campaign.finalists.count:
         return
-    found = places(Pricing.of(campaign, devices))
+    found = places(pricing)
     if all(place.way is None for place in found):
         reasons = "; ".join(dict.fromkeys(place.why_not for place in found))
         reasons = reasons or f"no objective is one of {', '.join(ON_A_DEVICE)}"
@@ -222,7 +224,8 @@ def _figures(
     )
     platform = found["device"]["platform"]
     if provenance is not None and provenance.runtime != f"{runtime.provenance}{platform}":
-        chooses = "; JAX_PLATFORMS chooses the platform" if runtime is JAX else ""
+        variable = traits_of(runtime.provenance).platform_variable
+        chooses = f"; {variable} chooses the platform" if variable else ""
         raise RuntimeError(
             f"{runtime.name} measured on its platform {platform}, but {place.name} is a profile of "
             f"{provenance.runtime}{chooses}"

@@ -16,7 +16,7 @@ from archsearch.campaign.directory import load_run
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import Journal, read_journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.standing import Standing
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.evidence.finalists import places
@@ -40,7 +40,8 @@ from genomes import (
 )
 from genomes.variation import duplicate
 from hardware_profiles import Device, Workload, device, predict, read_device
-from hardware_profiles.curves import Measured, fit_families
+from hardware_profiles.cases import Measured
+from hardware_profiles.curves import fit_families
 from hardware_profiles.measuring.grid import Grid, cases
 from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.remote import measure_on

@@ -7,7 +7,8 @@ from archsearch.campaign.dominance import nondominated
 from archsearch.campaign.events import CandidateRecord
 from archsearch.campaign.hypervolume import hypervolume
 from archsearch.campaign.ledger import Ledger, TrialRecord
-from archsearch.campaign.results import HypervolumePoint, Objective
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import HypervolumePoint
 from proxies.tasks import TASKS
 from proxies.trial import best_index
 

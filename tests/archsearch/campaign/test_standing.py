@@ -1,6 +1,7 @@
 """Where a run stands, followed event by event: always the same as from the whole ledger at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +13,7 @@ from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.hypervolume import hypervolume
 from archsearch.campaign.journal import read_journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import objective
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
 from archsearch.campaign.standing import Standing
 from archsearch.campaign.summary import candidate, history, ranked
 from archsearch.executors import Failure
@@ -23,11 +23,11 @@ from support.event_cases import candidate_record, trial_done
 
 TASKS = ("text", "in-context-recall")
 PROXIES = ("transformer++", "lfm2", "a", "b", "c", "d")
-QUALITY = Objective("quality", "quality", "", "max")
-COST = Objective("cost", "cost", "s", "min", at_most=6.0)
-GAIN = Objective("gain", "gain", "", "max", margin=0.2)
+QUALITY = Objective("quality", "max")
+COST = Objective("parameters", "min", at_most=6.0)
+GAIN = Objective("decode_flops_per_token", "max", margin=0.2)
 SIDES = {"values": (QUALITY, COST), "intervals": (QUALITY, COST, GAIN)}
-POINT = {"quality": -5.0, "cost": 6.0, "gain": 1.0}
+POINT = {"quality": -5.0, COST.name: 6.0, GAIN.name: 1.0}
 
 amounts = st.integers(1, 8).map(float)
 causes = st.sampled_from([*7 * [None], "lost"])
@@ -60,11 +60,11 @@ def jobs(draw: st.DrawFn) -> JobRecord:
 def admissions(draw: st.DrawFn) -> Event:
     """A candidate; some share a proxy, some are rejected, some have no price."""
     proxy, number = draw(st.sampled_from(PROXIES)), draw(st.integers(0, 2))
-    names = draw(st.sampled_from([("cost", "gain"), ("cost", "gain"), ("cost",), ()]))
+    names = draw(st.sampled_from([(COST.name, GAIN.name), (COST.name, GAIN.name), (COST.name,), ()]))
     costs = {name: Estimate(*3 * [draw(amounts)]) for name in names}
     if number == 0 and proxy in PROXIES[:2]:
         return candidate_record(proxy, True, costs=costs)
-    dear = "cost" in costs and costs["cost"].value > POINT["cost"]
+    dear = COST.name in costs and costs[COST.name].value > POINT[COST.name]
     return candidate_record(
         proxy, fingerprint=f"f-{proxy}-{number}", costs=costs, rejected="too dear" if dear else None
     )
@@ -79,7 +79,7 @@ def whole(draw: st.DrawFn) -> list[Event]:
             done = [draw(jobs().filter(lambda job: job.failure is None)) for _ in range(2)]
             place = draw(st.integers(0, len(events)))
             events[place:place] = [
-                candidate_record(proxy, True, costs={"cost": Estimate(2.0, 2.0, 2.0)}),
+                candidate_record(proxy, True, costs={COST.name: Estimate(2.0, 2.0, 2.0)}),
                 *(retold(job, proxy, rung) for rung, job in enumerate(done)),
             ]
     return events
@@ -181,7 +181,7 @@ def test_it_does_not_matter_how_often_it_is_asked(campaign, events: list[Event],
 @pytest.mark.parametrize("name", ["", "-finalists", "-stored"])
 def test_golden_runs_stand_as_from_scratch_after_every_event(name: str) -> None:
     campaign = load_campaign(GOLDEN / f"campaign-v1{name}.yaml")
-    objectives = tuple(objective(section, campaign.references) for section in campaign.objectives)
+    objectives = tuple(section.objective(campaign.references) for section in campaign.objectives)
     standing = Standing(Ledger(campaign), objectives)
     for event in read_journal(GOLDEN / f"journal-v1{name}.jsonl")[0]:
         standing.ledger.apply(event)
@@ -198,7 +198,7 @@ rows = st.lists(st.tuples(amounts, amounts, amounts), max_size=30)
 
 @given(rows, st.sampled_from([0.0, 0.3]))
 def test_an_archive_keeps_what_no_other_dominates(values: list[tuple[float, ...]], margin: float) -> None:
-    objectives = (QUALITY, COST, Objective("more", "more", "", "max", margin=margin))
+    objectives = (QUALITY, COST, replace(GAIN, margin=margin))
     archive = Archive(objectives)
     for number, row in enumerate(values):
         before = archive.members
@@ -211,7 +211,7 @@ def test_an_archive_keeps_what_no_other_dominates(values: list[tuple[float, ...]
 
 @given(rows)
 def test_only_the_outline_has_volume(values: list[tuple[float, ...]]) -> None:
-    objectives = (QUALITY, COST, Objective("more", "more", "", "max"))
+    objectives = (QUALITY, COST, replace(GAIN, margin=0.0))
     archive, point = Archive(objectives), (0.0, 9.0, 0.0)
     for number, row in enumerate(values):
         archive.add(str(number), row)
@@ -223,8 +223,9 @@ def test_a_candidate_admitted_late_leads_by_the_trials_of_its_twin(campaign) -> 
     """Two layouts with one proxy are trained once; the second is placed when it arrives."""
     standing = Standing(Ledger(campaign), SIDES["values"])
     standing.ledger.apply(began(standing.objectives))
+    dear, cheap = ({COST.name: Estimate(value, value, value)} for value in (3.0, 1.0))
     for proxy in ("transformer++", "lfm2", "a"):
-        standing.ledger.apply(candidate_record(proxy, proxy != "a", costs={"cost": Estimate(3.0, 3.0, 3.0)}))
+        standing.ledger.apply(candidate_record(proxy, proxy != "a", costs=dear))
         for rung in (0, 1):
             trials = tuple(trial_done(f"{proxy}/{rung}/{task}", task, 0.5, 1.0) for task in TASKS)
             standing.ledger.apply(
@@ -241,6 +242,6 @@ def test_a_candidate_admitted_late_leads_by_the_trials_of_its_twin(campaign) -> 
             )
     assert standing.front_size == 3
     before = standing.hypervolume
-    standing.ledger.apply(candidate_record("a", fingerprint="twin", costs={"cost": Estimate(1.0, 1.0, 1.0)}))
+    standing.ledger.apply(candidate_record("a", fingerprint="twin", costs=cheap))
     assert [record.fingerprint for record in standing.front] == ["twin"]
     assert standing.hypervolume > before

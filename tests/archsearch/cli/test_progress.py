@@ -10,7 +10,7 @@ from rich.console import Console
 
 from archsearch.campaign.events import SessionBegan
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
 from archsearch.campaign.standing import Standing
 from archsearch.cli.progress import Display
 from support import campaigns
@@ -21,7 +21,7 @@ from support.event_cases import candidate_record
 def session(tmp_path) -> Any:
     """A look at a run with a rejected candidate."""
     campaign = campaigns.load(tmp_path, campaigns.tiny(campaigns.text_folder(tmp_path / "text")))
-    standing = Standing(Ledger(campaign), (Objective("quality", "quality", "", "max"),))
+    standing = Standing(Ledger(campaign), (Objective("quality", "max"),))
     standing.ledger.apply(
         SessionBegan(executor="local", began=0.0, workers=1, reference_point={"quality": -5.0})
     )

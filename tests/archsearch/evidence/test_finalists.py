@@ -21,7 +21,7 @@ from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.forecast import seconds_left
 from archsearch.campaign.journal import read_journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Summary
 from archsearch.campaign.status import status
 from archsearch.campaign.summary import ranked
