@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run
+from archsearch.campaign.events import RunFinished, RunStopped, SessionBegan
 from archsearch.campaign.file import Campaign
-from archsearch.campaign.journal import FORMAT, VERSION, Journal
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.hypervolume import reference_point
+from archsearch.campaign.journal import Journal
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
-from archsearch.campaign.summary import reference_point
 from archsearch.evaluation.conformance import refuse_broken
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.evidence.finalists import check_finalists, check_places, measure_finalists, places
@@ -21,6 +22,7 @@ from archsearch.executors import WorkerSettings, make_executor
 from archsearch.reporting import write_report
 from archsearch.search.generations import Loop
 from genomes import InvalidInput
+from genomes.errors import named
 from hardware_profiles import Device
 from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
 
@@ -73,9 +75,10 @@ def run(
     campaign.check()
     refuse_broken(campaign.blocks(), campaign.proxy.width)
     devices = _devices(campaign, say)
-    _price_references(campaign, devices)
-    _price_choices(campaign, devices, say)
-    check_finalists(campaign, devices)
+    pricing = Pricing.of(campaign, devices)
+    _price_references(campaign, pricing)
+    _price_choices(campaign, pricing, say)
+    check_finalists(campaign, pricing)
     directory.create(campaign, devices)
     return _session(load_run(directory.path), workers or Workers(), watch)
 
@@ -107,11 +110,9 @@ def resume(
 
 
 def _last_workers(loaded: LoadedRun) -> Workers:
-    """Those of the last session."""
-    for event in reversed(loaded.events):
-        if event["event"] == "run":
-            return Workers(event["executor"], event["address"], event["asked_workers"])
-    return Workers()
+    """Workers as the last session had them."""
+    last = loaded.ledger.last_session
+    return Workers() if last is None else Workers(last.executor, last.address, last.asked_workers)
 
 
 def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Results:
@@ -121,10 +122,7 @@ def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Result
     started = time.time()
     with Journal(directory.journal) as journal:
         with make_executor(workers.executor, workers.count, workers.address, settings) as executor:
-            event = journal.write(
-                "run",
-                format=FORMAT,
-                version=VERSION,
+            event = SessionBegan(
                 executor=workers.executor,
                 address=workers.address,
                 asked_workers=workers.count,
@@ -132,6 +130,7 @@ def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Result
                 began=started,
                 reference_point=_reference_point(loaded),
             )
+            journal.write(event)
             ledger.apply(event)
 
             def look() -> None:
@@ -139,14 +138,16 @@ def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Result
                     watch(session)
 
             cache = default_cache_dir() / "compiled"
-            evaluator = Evaluator(campaign, directory.path, ledger, journal, executor, cache, look)
+            evaluator = Evaluator(campaign, directory.path, loaded.standing, journal, executor, cache, look)
             session = Session(loaded, evaluator, executor.workers, started)
             with _stop_noted(journal):
-                Loop(directory, ledger, journal, loaded.pricing, evaluator).run()
+                Loop(directory, loaded.standing, journal, loaded.pricing, evaluator).run()
         # The workers are gone: what is measured has the machine to itself.
         with _stop_noted(journal):
             measure_finalists(loaded, journal, look)
-        ledger.apply(journal.write("finished"))
+        finished = RunFinished()
+        journal.write(finished)
+        ledger.apply(finished)
         look()
     results = loaded.results()
     write_report(results, directory.report)
@@ -160,7 +161,7 @@ def _stop_noted(journal: Journal) -> Iterator[None]:
         yield
     except BaseException as error:
         with contextlib.suppress(OSError):  # a full disk must not hide the cause
-            journal.write("stopped", reason=f"{type(error).__name__}: {error}".removesuffix(": "))
+            journal.write(RunStopped(reason=f"{type(error).__name__}: {error}".removesuffix(": ")))
         raise
 
 
@@ -168,38 +169,30 @@ def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:
     names = dict.fromkeys(o.device for o in campaign.objectives if o.device is not None)
     devices = {}
     for name in names:
-        try:
+        index = [o.device for o in campaign.objectives].index(name)
+        with named(f"objectives.{index}.device"):
             devices[name] = resolve_device(name, progress=say)
-        except InvalidInput as error:
-            index = [o.device for o in campaign.objectives].index(name)
-            raise InvalidInput(f"objectives.{index}.device: {error}") from None
     return devices
 
 
-def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
+def _price_references(campaign: Campaign, pricing: Pricing) -> None:
     """Find out before the run whether every objective can be priced."""
-    pricing = Pricing.of(campaign, devices)
     for name in campaign.references:
-        try:
+        with named(f"reference {name}"):
             pricing.costs(campaign.reference(name).at(campaign.target))
-        except InvalidInput as error:
-            raise InvalidInput(f"reference {name}: {error}") from None
 
 
-def _price_choices(campaign: Campaign, devices: dict[str, Device], say: Say | None) -> None:
+def _price_choices(campaign: Campaign, pricing: Pricing, say: Say | None) -> None:
     """Find out before the run whether candidates can be priced as they may be stored, and tell where only a
     roofline does it; by the first reference that has a price, since a runtime may not run the others."""
-    pricing = Pricing.of(campaign, devices)
     layouts = [campaign.reference(name) for name in campaign.references]
     priced = [each for each in layouts if pricing.judged(each.at(campaign.target))[0]]
     remarks: list[str] = []
     for stored in campaign.search_space.stored.combinations() if priced else ():
         architecture = replace(priced[0], **stored).at(campaign.target)
-        try:
+        chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
+        with named(f"space: candidates stored in {chosen}"):
             pricing.costs(architecture)
-        except InvalidInput as error:
-            chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
-            raise InvalidInput(f"space: candidates stored in {chosen}: {error}") from None
         remarks += pricing.unmeasured_types(architecture)
     for remark in dict.fromkeys(remarks):
         _log.warning(remark)
@@ -212,8 +205,7 @@ def _reference_point(loaded: LoadedRun) -> dict[str, float]:
     if loaded.ledger.reference_point is not None:
         return loaded.ledger.reference_point
     campaign = loaded.campaign
-    costs: list[dict[str, Any]] = []
-    for name in campaign.references:
-        priced = loaded.pricing.costs(campaign.reference(name).at(campaign.target))
-        costs.append({key: {"value": cost.value} for key, cost in priced.items()})
+    costs = [
+        loaded.pricing.costs(campaign.reference(name).at(campaign.target)) for name in campaign.references
+    ]
     return reference_point(loaded.pricing.objectives, costs)

@@ -1,6 +1,7 @@
 """The one exception for what a user wrote and cannot be used, and the words for it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from pydantic import ValidationError
 
@@ -11,6 +12,15 @@ class InvalidInput(ValueError):
     The message names what was read (file, key or block), the value found, what is legal and, where it
     helps, what to do. The command line prints it and exits with code 2.
     """
+
+
+@contextmanager
+def named(key: str) -> Iterator[None]:
+    """Put the key of what is being read before the message of an `InvalidInput`."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{key}: {error}") from None
 
 
 def describe(error: ValidationError, known: Iterable[str] = ()) -> str:

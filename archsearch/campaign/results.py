@@ -1,41 +1,23 @@
 """What a campaign knows: candidates, their costs, signals and quality, and the front.
 
-Plain frozen values, derived from the journal by `archsearch.campaign.journal`; the report, `status` and the
+Plain frozen values, derived from the ledger by `archsearch.campaign.summary`; the report, `status` and the
 export read nothing else.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from archsearch.campaign.objectives import Objective
 from genomes.stored import own_types
+from proxies.trial import TrialResult
 
 Origin = Literal["searched", "reference"]
 Status = Literal["evaluated", "failed", "rejected"]
-Direction = Literal["min", "max"]
-
-
-@dataclass(frozen=True)
-class Objective:
-    """One axis of the front."""
-
-    name: str
-    """Full name, such as `decode_latency_s[this-machine,4096,1,float32]`; a column of the tables."""
-    label: str
-    """For people: `decode latency on this-machine at 4096 tokens`."""
-    unit: str
-    """`s`, `bytes`, or empty for a number without one."""
-    direction: Direction
-    at_most: float | None = None
-    at_least: float | None = None
-    margin: float = 0.0
-    """Natural logarithm of the ratio from which on two candidates' values surely differ; 0: any difference
-    counts."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of a candidate; `result` is the worker's record
-    (`proxies.trial.TrialResult`)."""
+    """One training of a candidate."""
 
     id: str
     """`TASK-STEPS-LR-SEED`, the name of its directory."""
@@ -48,8 +30,7 @@ class Trial:
     status: Literal["ok", "failed"]
     chosen: bool
     """Whether its learning rate was the best on validation, so that its score is the signal."""
-    result: dict[str, Any]
-    """Among others `loss`, `accuracy`, `score`, `metric`, `seconds` by phase, `cause` of a failure."""
+    result: TrialResult
 
 
 @dataclass(frozen=True)
@@ -125,9 +106,9 @@ class Offspring:
     made: int = 0
     """Children, repeated ones included; random genomes are not counted."""
     invalid: int = 0
-    """Those that had to be repaired."""
+    """Children that had to be repaired."""
     unfit: int = 0
-    """Those left out: no scale or parameter budget can hold them."""
+    """Children left out: no scale or parameter budget can hold them."""
     redrawn: dict[str, int] = field(default_factory=dict)
     """Genes that repair drew anew, by cause: range, length, sharing, rule; `unknown` in old journals."""
 
@@ -155,7 +136,7 @@ class Results:
     front: tuple[str, ...]
     """Ids of the non-dominated candidates of the last rung, best quality first."""
     reference_point: tuple[float, ...] | None
-    """Of the hypervolume, in the objectives' own units."""
+    """Corner that the hypervolume is measured from, in the objectives' own units."""
     history: tuple[HypervolumePoint, ...]
     worker_time: dict[str, float]
     """Seconds of all workers by phase: training, compilation, evaluation, start-up, other, idle."""
@@ -174,7 +155,7 @@ class Results:
 
     def candidate(self, id: str) -> Candidate:
         """The candidate of that id or unambiguous prefix of its fingerprint or name. Raises `KeyError`."""
-        found = [c for c in self.candidates if id and (c.fingerprint.startswith(id) or c.name == id)]
-        if len(found) != 1:
+        matches = [c for c in self.candidates if id and (c.fingerprint.startswith(id) or c.name == id)]
+        if len(matches) != 1:
             raise KeyError(id)
-        return found[0]
+        return matches[0]

@@ -14,7 +14,7 @@ from genomes.operators import BUILT_IN, operator_class, operator_table
 from hardware_profiles.measuring.process import environment
 
 PROPERTIES = ("weights", "causal", "reference", "lengths", "stepwise", "state", "flops", "finite", "long")
-"""Those of `proxies.conformance`, in its order."""
+"""Names of the checks of `proxies.conformance`, in its order."""
 BEFORE_TRAINING = ("weights", "causal", "state", "flops")
 """What a user's own operator must pass before anything is trained: what would make every figure wrong."""
 SMALL = Scale(width=32, head_dim=8)
@@ -63,8 +63,8 @@ def check(
         for _ in blocks:
             line = process.stdout.readline()
             if not line:
-                said = process.stderr.read().strip().splitlines()
-                raise RuntimeError(f"the check ended early: {said[-1] if said else 'it said nothing'}")
+                lines = process.stderr.read().strip().splitlines()
+                raise RuntimeError(f"the check ended early: {lines[-1] if lines else 'it said nothing'}")
             yield json.loads(line)
 
 
@@ -76,10 +76,9 @@ def refuse_broken(blocks: dict[str, Operator], width: int) -> None:
     own = {where: block for where, block in blocks.items() if not _is_built_in(block)}
     if not own:
         return
-    for (where, block), found in zip(
-        own.items(), check(list(own.values()), width, BEFORE_TRAINING), strict=True
-    ):
-        for name, problem in found.items():
+    checked = check(list(own.values()), width, BEFORE_TRAINING)
+    for (where, block), problems in zip(own.items(), checked, strict=True):
+        for name, problem in problems.items():
             if problem is not None:
                 raise InvalidInput(
                     f"{where}: {name}: {problem}; archsearch operators {block.name} --check tells all"
@@ -88,10 +87,10 @@ def refuse_broken(blocks: dict[str, Operator], width: int) -> None:
 
 def blocks_of(architecture: Architecture) -> dict[str, Operator]:
     """Each different block of an architecture, by where it stands first."""
-    found: dict[Operator, str] = {}
+    places: dict[Operator, str] = {}
     for index, block in enumerate(architecture.blocks):
-        found.setdefault(block.alone, f"blocks[{index}] ({block.name})")
-    return {where: block for block, where in found.items()}
+        places.setdefault(block.alone, f"blocks[{index}] ({block.name})")
+    return {where: block for block, where in places.items()}
 
 
 def _is_built_in(block: Operator) -> bool:

@@ -6,17 +6,19 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archsearch.campaign.events import CandidateRecord, JobRecord, JobRetried, TrialDone
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import CandidateRecord, Ledger, TrialRecord
+from archsearch.campaign.ledger import TrialRecord
+from archsearch.campaign.standing import Standing
 from archsearch.evaluation.job import FUNCTION
 from archsearch.executors import Executor, Job, Outcome
 from genomes import Architecture
-from proxies.trial import TRAINING_VERSION, derive_seed
+from proxies.trial import TRAINING_VERSION, TrialResult, derive_seed
 
 CHECKPOINT = "checkpoint"
 FULL_DISK = os.strerror(errno.ENOSPC)
@@ -37,16 +39,21 @@ class Plan:
     seed: int
     data_hash: str
     directory: str
-    """Relative to the run directory."""
+    """Where its files lie in the run directory."""
     resume_from: str | None
+    """Directory of the shorter trial that it continues, in the run directory."""
 
 
 @dataclass(frozen=True)
 class _InFlight:
+    """A job that the executor has."""
+
     record: CandidateRecord
     rung: int
     plans: list[Plan]
+    """All trials of the rung."""
     missing: list[Plan]
+    """Trials that the job runs: the others are known."""
     job: Job
 
 
@@ -57,20 +64,22 @@ class Evaluator:
         self,
         campaign: Campaign,
         directory: Path,
-        ledger: Ledger,
+        standing: Standing,
         journal: Journal,
         executor: Executor,
         compilation_cache: Path | None,
         on_outcome: Callable[[], None],
     ) -> None:
         self.campaign, self.directory = campaign, directory
-        self.ledger, self.journal, self.executor = ledger, journal, executor
+        self.standing, self.ledger = standing, standing.ledger
+        self.journal, self.executor = journal, executor
         self.compilation_cache = compilation_cache
         self.on_outcome = on_outcome
         self.proxies: dict[str, Architecture] = {}
         self.cached = 0
         self._in_flight: dict[str, _InFlight] = {}
         self._retried: set[str] = set()
+        self._configs: dict[tuple[int, int, float], dict[str, Any]] = {}
         self._data_hashes = [
             campaign.trial_config(i, 0, campaign.budget.learning_rates[0]).make_task().data_hash
             for i in range(len(campaign.tasks))
@@ -131,17 +140,17 @@ class Evaluator:
 
     def plans(self, record: CandidateRecord, rung: int) -> list[Plan]:
         """The trials of a candidate at a rung: each learning rate at the first, then only the best."""
-        before = self.ledger.chosen(record.proxy, rung - 1) if rung else None
-        found = []
+        before = self.standing.chosen(record.proxy, rung - 1) if rung else None
+        plans = []
         for index in range(len(self.campaign.tasks)):
             task = self.campaign.task_name(index)
             for replicate in range(self.campaign.budget.seeds):
                 shorter = before[task, replicate] if before is not None else None
                 rates = self.campaign.budget.learning_rates
                 if shorter is not None:
-                    rates = [shorter.result["learning_rate"]]
-                found += [self._plan(record, rung, index, replicate, rate, shorter) for rate in rates]
-        return found
+                    rates = [shorter.result.learning_rate]
+                plans += [self._plan(record, rung, index, replicate, rate, shorter) for rate in rates]
+        return plans
 
     def _plan(
         self,
@@ -153,7 +162,7 @@ class Evaluator:
         shorter: TrialRecord | None,
     ) -> Plan:
         budget = self.campaign.budget
-        config = self.campaign.trial_config(index, rung, rate).model_dump(mode="json")
+        config = self._config(index, rung, rate)
         # Candidates that differ only in what they are stored in are trained alike, then scored as stored.
         trained = self.proxies[record.proxy].bare.fingerprint
         seed = derive_seed(self.campaign.seed, trained, replicate)
@@ -174,12 +183,19 @@ class Evaluator:
             resume_from=shorter.directory if shorter is not None else None,
         )
 
+    def _config(self, index: int, rung: int, rate: float) -> dict[str, Any]:
+        """The configuration of a trial as plain JSON; candidates have it in common."""
+        key = (index, rung, rate)
+        if key not in self._configs:
+            self._configs[key] = self.campaign.trial_config(index, rung, rate).model_dump(mode="json")
+        return self._configs[key]
+
     def _retry(self, outcome: Outcome) -> bool:
         """Once more where a worker died under a job: it may have died of something else."""
         if outcome.failure is None or outcome.failure.kind != "crashed" or outcome.key in self._retried:
             return False
         self._retried.add(outcome.key)
-        self.journal.write("retry", job=outcome.key, failure=asdict(outcome.failure))
+        self.journal.write(JobRetried(job=outcome.key, failure=outcome.failure))
         self.executor.submit(self._in_flight[outcome.key].job)
         return True
 
@@ -187,36 +203,36 @@ class Evaluator:
         job = self._in_flight.pop(outcome.key)
         record, rung, plans, missing = job.record, job.rung, job.plans, job.missing
         results = outcome.result["results"] if outcome.result is not None else []
-        event = self.journal.write(
-            "job",
+        event = JobRecord(
             candidate=record.fingerprint,
             proxy=record.proxy,
             rung=rung,
             worker=outcome.worker,
             seconds=round(outcome.seconds, 3),
             startup_seconds=round(outcome.startup_seconds, 3),
-            failure=outcome.failure and asdict(outcome.failure),
-            asked=[plan.key for plan in plans],
-            trials=[
-                {
-                    "key": plan.key,
-                    "id": plan.id,
-                    "task": plan.task,
-                    "replicate": plan.replicate,
-                    "directory": plan.directory,
-                    "result": result,
-                }
+            failure=outcome.failure,
+            asked=tuple(plan.key for plan in plans),
+            trials=tuple(
+                TrialDone(
+                    key=plan.key,
+                    id=plan.id,
+                    task=plan.task,
+                    replicate=plan.replicate,
+                    directory=plan.directory,
+                    result=TrialResult.from_dict(result),
+                )
                 for plan, result in zip(missing, results, strict=False)
-            ],
+            ),
         )
+        self.journal.write(event)
         self.ledger.apply(event)
         self._drop_checkpoints(record.proxy, rung)
         return record, rung
 
     def _drop_checkpoints(self, proxy: str, rung: int) -> None:
         """Keep only what a next rung or an export can need: the chosen trial of the last rung done."""
-        chosen = self.ledger.chosen(proxy, rung)
-        if chosen is None or self.ledger.failure(proxy, rung) is not None:
+        chosen = self.standing.chosen(proxy, rung)
+        if chosen is None or self.standing.failure(proxy, rung) is not None:
             return
         keep = {trial.key for trial in chosen.values()}
         done: Iterable[str] = self.ledger.asked[proxy, rung]

@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from archsearch.campaign.directory import LoadedRun
+from archsearch.campaign.events import CandidateRecord, FinalistsChosen, MeasurementRecord, Percentile
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import CandidateRecord, Finalists, Ledger
-from archsearch.campaign.objectives import Pricing, workload
-from archsearch.campaign.sections import ON_A_DEVICE
+from archsearch.campaign.ledger import Ledger
+from archsearch.campaign.objectives import ON_A_DEVICE, Objective
+from archsearch.campaign.pricing import Pricing, workload
 from archsearch.campaign.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
 from genomes.files import write_json
@@ -53,27 +54,27 @@ class Place:
 
 def places(pricing: Pricing) -> list[Place]:
     """Each device with each distinct workload that an objective of latency or memory names."""
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for index, section in enumerate(pricing.sections):
-        if section.metric in ON_A_DEVICE:
-            asked = workload(section)
-            key = (section.device, asked.context, asked.batch, asked.types)
-            groups.setdefault(key, []).append(index)
+    groups: dict[tuple[Any, ...], list[Objective]] = {}
+    for o in pricing.objectives:
+        if o.device is not None:
+            asked = workload(o)
+            key = (o.device, asked.context, asked.batch, asked.types)
+            groups.setdefault(key, []).append(o)
     found = []
-    for (name, *_), indices in groups.items():
-        device, asked = pricing.devices[name], workload(pricing.sections[indices[0]])
-        objectives = tuple(pricing.objectives[index].name for index in indices)
+    for (name, *_), group in groups.items():
+        device, asked = pricing.devices[name], workload(group[0])
+        objectives = tuple(o.name for o in group)
         found.append(Place(name, device, asked, objectives, *_way(name, device, asked)))
     return found
 
 
-def check_finalists(campaign: Campaign, devices: dict[str, Device]) -> None:
+def check_finalists(campaign: Campaign, pricing: Pricing) -> None:
     """Raise `InvalidInput` where finalists are asked for and cannot be measured anywhere, or not with what is
     installed.
     """
     if not campaign.finalists.count:
         return
-    found = places(Pricing.of(campaign, devices))
+    found = places(pricing)
     if all(place.way is None for place in found):
         reasons = "; ".join(dict.fromkeys(place.why_not for place in found))
         reasons = reasons or f"no objective is one of {', '.join(ON_A_DEVICE)}"
@@ -99,27 +100,29 @@ def measure_finalists(loaded: LoadedRun, journal: Journal, look: Callable[[], No
 
     A measurement that fails is written down with its cause.
     """
-    campaign, ledger, objectives = loaded.campaign, loaded.ledger, loaded.pricing.objectives
+    campaign, ledger = loaded.campaign, loaded.ledger
     if not campaign.finalists.count:
         return
     found = places(loaded.pricing)
     possible = [place for place in found if place.way is not None]
-    chosen = ranked(ledger, objectives)[: campaign.finalists.count]
-    finalists = Finalists(
+    chosen = ranked(loaded.standing)[: campaign.finalists.count]
+    finalists = FinalistsChosen(
         candidates=tuple(record.fingerprint for record in chosen),
         measurements=len(chosen) * len(possible),
         unmeasured={name: place.why_not for place in found if not place.way for name in place.objectives},
     )
     if finalists != ledger.finalists:
-        ledger.apply(journal.write("finalists", **asdict(finalists)))
+        journal.write(finalists)
+        ledger.apply(finalists)
     for record in chosen:
         for place in possible:
             if not _known(record, place, ledger):
                 look()
                 event = _measure(record, place, loaded, look)
-                ledger.apply(journal.write("measured", **event))
+                journal.write(event)
+                ledger.apply(event)
         folder = loaded.directory.candidate(record.fingerprint)
-        write_json(folder / "result.json", asdict(candidate(record, ledger, objectives)))
+        write_json(folder / "result.json", asdict(candidate(record, loaded.standing)))
     look()
 
 
@@ -166,8 +169,8 @@ def _known(record: CandidateRecord, place: Place, ledger: Ledger) -> bool:
 
 def _measure(
     record: CandidateRecord, place: Place, loaded: LoadedRun, look: Callable[[], None]
-) -> dict[str, Any]:
-    """The event of a measurement, less its kind."""
+) -> MeasurementRecord:
+    """Measure a candidate at a place, and make the event of it."""
     started, measurement, failure = time.monotonic(), None, None
     try:
         path = loaded.directory.candidate(record.fingerprint) / "target.arch.json"
@@ -176,26 +179,30 @@ def _measure(
         measurement = _figures(architecture, place, loaded.campaign.finalists.processes, look)
     except (InvalidInput, RuntimeError) as error:
         failure = str(error) or type(error).__name__
+    return MeasurementRecord(
+        candidate=record.fingerprint,
+        device=place.name,
+        way=place.way,
+        context=place.workload.context,
+        batch=place.workload.batch,
+        dtype=place.workload.dtype,
+        weights=place.workload.weight_dtype,
+        cache=place.workload.cache_dtype,
+        objectives=place.objectives,
+        figures=None if measurement is None else _percentiles(measurement),
+        repeat_spread=None if measurement is None else measurement.repeat_spread,
+        stable=None if measurement is None else measurement.stable,
+        disturbed=None if measurement is None else measurement.disturbed,
+        seconds=round(time.monotonic() - started, 3),
+        failure=failure,
+    )
+
+
+def _percentiles(measurement: MeasuredFigures) -> dict[str, dict[Percentile, float]]:
+    """What was measured, by metric, as the journal keeps it."""
     return {
-        "candidate": record.fingerprint,
-        "device": place.name,
-        "way": place.way,
-        "context": place.workload.context,
-        "batch": place.workload.batch,
-        "dtype": place.workload.dtype,
-        "weights": place.workload.weight_dtype,
-        "cache": place.workload.cache_dtype,
-        "objectives": list(place.objectives),
-        "figures": measurement
-        and {
-            figure: {"p10": quantiles.p10, "median": quantiles.median, "p90": quantiles.p90}
-            for figure, quantiles in measurement.figures.items()
-        },
-        "repeat_spread": measurement and measurement.repeat_spread,
-        "stable": measurement and measurement.stable,
-        "disturbed": measurement and measurement.disturbed,
-        "seconds": round(time.monotonic() - started, 3),
-        "failure": failure,
+        figure: {"p10": quantiles.p10, "median": quantiles.median, "p90": quantiles.p90}
+        for figure, quantiles in measurement.figures.items()
     }
 
 

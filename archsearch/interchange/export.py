@@ -1,6 +1,5 @@
 """`export`: a winner, or any architecture file, in a form that others can use."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Literal
 from archsearch.campaign.directory import LoadedRun, load_run
 from archsearch.campaign.results import Candidate
 from genomes import Architecture, InvalidInput, accounting, load_architecture
+from genomes.files import write_json
 
 Format = Literal["spec", "flax"]
 FORMATS: tuple[Format, ...] = ("spec", "flax")
@@ -78,8 +78,8 @@ def _write_weights(source: Source, out: Path) -> None:
     from proxies.training.checkpoints import read_trial_weights, save_weights
 
     assert source.run is not None and source.candidate is not None and source.proxy is not None
-    ledger, candidate = source.run.ledger, source.candidate
-    chosen = ledger.chosen(source.proxy.fingerprint, candidate.rung) if candidate.rung >= 0 else None
+    candidate = source.candidate
+    chosen = source.run.standing.chosen(source.proxy.fingerprint, candidate.rung)
     if not chosen:
         raise InvalidInput(f"{candidate.id} was never trained to the end of a rung ({candidate.cause})")
     for (task, replicate), trial in chosen.items():
@@ -88,7 +88,7 @@ def _write_weights(source: Source, out: Path) -> None:
         folder = out / (task if replicate == 0 else f"{task}-{replicate}")
         folder.mkdir()
         (folder / "proxy.arch.json").write_text(architecture.to_json(), encoding="utf-8")
-        (folder / "result.json").write_text(json.dumps(trial.result, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / "result.json", trial.result.to_dict())
         save_weights(folder / "weights", weights)
 
 

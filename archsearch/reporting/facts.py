@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from archsearch.campaign import dominance
-from archsearch.campaign.results import Candidate, Objective, Results
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Candidate, Results
 from genomes.stored import LEGAL
 
 PHASES = ("training", "compilation", "evaluation", "start-up", "other", "idle")
@@ -96,7 +97,7 @@ def failure_groups(results: Results) -> list[FailureGroup]:
             add(f"candidate {candidate.status}", candidate.cause, candidate.id)
     for trial in results.trials:
         if trial.status == "failed":
-            add("trial failed", str(trial.result.get("cause") or ""), trial.candidate[:8])
+            add("trial failed", trial.result.cause, trial.candidate[:8])
     found = [FailureGroup(what, cause, tuple(ids)) for (what, _), (cause, ids) in groups.items()]
     return sorted(found, key=lambda group: (group.what == "trial failed", -len(group.ids)))
 

@@ -11,8 +11,9 @@ from itertools import combinations, pairwise
 import pytest
 from matplotlib.image import imread
 
-from archsearch.campaign.results import Objective
-from archsearch.reporting import facts, write_report
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Summary
+from archsearch.reporting import facts, measured, write_report
 from archsearch.reporting.charts.axes import objective_axis
 from archsearch.reporting.charts.drawing import Mark, Text, text_width
 from archsearch.reporting.charts.front import objective_pairs, staircase
@@ -20,6 +21,7 @@ from archsearch.reporting.charts.labels import Wanted, place
 from archsearch.reporting.charts.palette import COLOURS, KINDS
 from archsearch.reporting.charts.png import all_pictures
 from archsearch.reporting.charts.strips import cells
+from archsearch.reporting.page import columns, lead
 from archsearch.reporting.units import duration, percent, quantity, rate, style_for
 from support import report_cases as cases
 from support.pages import Page
@@ -86,16 +88,17 @@ def test_the_trial_table_has_seconds_by_phase(report, results):
     assert len(table) == len(results.trials)
     for row, trial in zip(table, results.trials, strict=True):
         assert float(row["learning_rate"]) == trial.learning_rate
-        assert float(row["seconds[training]"]) == trial.result["seconds"]["training"]
+        assert float(row["seconds[training]"]) == trial.result.seconds["training"]
         assert row["chosen"] == str(trial.chosen).lower()
-        assert row["cause"] == (trial.result.get("cause") or "")
+        assert row["cause"] == (trial.result.cause or "")
     first = next(row for row in table if row["status"] == "ok")
     assert float(first["accuracy"]) == 0.1 + 0.2, "full precision"
 
 
 def test_tables_follow_rfc_4180_and_keep_odd_text(tmp_path, results):
     odd = replace(results.candidates[0], cause='a "quoted", cause\nin two lines', status="failed")
-    trial = replace(results.trials[0], result={"seconds": 1.5, "loss": math.nan})
+    result = replace(results.trials[0].result, seconds={"waiting": 1.5}, loss=math.nan, score=None)
+    trial = replace(results.trials[0], result=result)
     changed = replace(results, candidates=(odd,), front=(), trials=(trial,))
     write_report(changed, tmp_path / "report")
     raw = (tmp_path / "report" / "candidates.csv").read_bytes()
@@ -103,7 +106,7 @@ def test_tables_follow_rfc_4180_and_keep_odd_text(tmp_path, results):
     assert b'"a ""quoted"", cause\nin two lines"' in raw
     assert rows(tmp_path / "report" / "candidates.csv")[0]["cause"] == odd.cause
     row = rows(tmp_path / "report" / "trials.csv")[0]
-    assert (row["seconds"], row["loss"], row["score"]) == ("1.5", "nan", "")
+    assert (row["seconds[waiting]"], row["loss"], row["score"]) == ("1.5", "nan", "")
 
 
 # Pictures
@@ -125,7 +128,7 @@ def test_a_picture_for_every_pair_and_two_more(report):
 
 
 def test_two_objectives_of_one_metric_have_their_own_pictures(results):
-    other = replace(cases.LATENCY, name="decode_latency_s[raspberry-pi-5,1024,1,float32]")
+    other = replace(cases.LATENCY, device="raspberry-pi-5", context=1024)
     slugs = [p.slug for p in all_pictures(replace(results, objectives=(*results.objectives, other)))]
     assert len(set(slugs)) == len(slugs) == 6 + 2
     assert "front-decode_latency_s-this-machine-4096-1-float32-peak_memory_bytes" in slugs
@@ -332,6 +335,13 @@ def test_failures_are_grouped_by_cause(results):
 # Edges
 
 
+class InJoules(Objective):
+    unit = "J"
+
+
+ENERGY = InJoules("decode_latency_s", "min", device="this-machine", context=4096)
+
+
 def only_failures():
     run = cases.build(8)
     failed = [
@@ -381,7 +391,13 @@ EDGES = {
     "bare": bare_facts,
     "two objectives": lambda: cases.build(12, objectives=cases.OBJECTIVES[:2]),
     "no rungs": lambda: replace(cases.empty(), rungs=(), references=()),
-    "unknown unit": lambda: cases.build(6, objectives=(cases.QUALITY, replace(cases.LATENCY, unit="J"))),
+    "unknown unit": lambda: cases.build(
+        6,
+        objectives=(
+            cases.QUALITY,
+            ENERGY,
+        ),
+    ),
 }
 
 
@@ -400,10 +416,34 @@ def test_every_state_of_a_run_has_a_report(edge, tmp_path):
 
 
 def test_one_objective_has_no_pairs(tmp_path):
-    run = cases.build(12, objectives=(Objective("quality", "quality", "", "max"),))
+    run = cases.build(12, objectives=(Objective("quality", "max"),))
     path = write_report(run, tmp_path / "report")
     assert not list(path.parent.glob("front-*.png"))
     assert "one objective" in Page(path).text
+
+
+@pytest.mark.parametrize("name", ["a on b", "x at y, z", "p against q", "r[1,2", "this-machine,4096"])
+def test_a_device_may_be_called_anything(tmp_path, name):
+    """What an objective says of itself comes from its parts, never from the text of its name or label."""
+    latency = replace(cases.LATENCY, device=name)
+    run = cases.build(12, objectives=(cases.QUALITY, latency, cases.MEMORY))
+    run = replace(run, devices={name: run.devices["this-machine"]})
+    winner = run.candidates[0]
+    summary = Summary(median=0.1, p10=0.1, p90=0.1)
+    winner = replace(winner, measured={latency.name: summary})
+    run = replace(run, candidates=(winner, *run.candidates[1:]), finalists=(winner.id,))
+    assert latency.label == f"decode latency on {name} at 4096 tokens"
+    assert (latency.figure, latency.place) == ("decode latency", f"on {name}")
+    (row,) = measured.rows(run)
+    assert row.figure.startswith("decode latency (") and row.where == f"on {name} at 4096 tokens"
+    column = columns([winner], run)[1]
+    assert column.heading.startswith("decode latency (")
+    assert column.note == f"on {name} at 4096 tokens, measured profile"
+    assert f"decode latency on {name}" in lead(run)
+    pictures = {picture.title for picture in all_pictures(run)}
+    assert f"{cases.QUALITY.label} against decode latency on {name}" in pictures
+    page = Page(write_report(run, tmp_path / "report"))
+    assert f"decode latency on {name} at 4096 tokens" in page.text
 
 
 @pytest.mark.slow

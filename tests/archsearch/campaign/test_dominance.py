@@ -9,19 +9,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from archsearch.campaign.dominance import dominates, nondominated, ranks
+from archsearch.campaign.dominance import dominates, dominations, nondominated, ranks
 from archsearch.campaign.file import load_campaign
-from archsearch.campaign.objectives import Pricing
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.pricing import Pricing
 from archsearch.reporting.page import margins
-from archsearch.search.nsga2 import Fitness, Individual, survivors
+from archsearch.search.algorithm import Judged
+from archsearch.search.nsga2 import rank
 from genomes import InvalidInput, preset, random_genome
 from hardware_profiles import device
 from hardware_profiles.validation import Errors, Validation
 from support import campaigns, report_cases
 
-QUALITY = Objective("quality", "quality", "", "max")
-LATENCY = Objective("latency", "latency", "s", "min")
+QUALITY = Objective("quality", "max")
+LATENCY = Objective("decode_latency_s", "min", device="made-up")
 FIGURES = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
 
 costs = st.one_of(
@@ -97,12 +98,15 @@ def test_fronts_are_peeled_off_by_dominance(case):
     objectives, values = case
     kept = nondominated(values, objectives)
     assert kept == [not any(dominates(other, value, objectives) for other in values) for value in values]
+    assert dominations(values, objectives).tolist() == [
+        [dominates(first, second, objectives) for second in values] for first in values
+    ]
     found = ranks(values, objectives)
-    for (a, rank), (b, below) in product(zip(values, found, strict=True), repeat=2):
-        assert rank < below or not dominates(a, b, objectives)
-    for value, rank in zip(values, found, strict=True):
-        above = [o for o, r in zip(values, found, strict=True) if r == rank - 1]
-        assert rank == 0 or any(dominates(other, value, objectives) for other in above)
+    for (a, front), (b, below) in product(zip(values, found, strict=True), repeat=2):
+        assert front < below or not dominates(a, b, objectives)
+    for value, front in zip(values, found, strict=True):
+        above = [o for o, r in zip(values, found, strict=True) if r == front - 1]
+        assert front == 0 or any(dominates(other, value, objectives) for other in above)
 
 
 @given(st.integers(1, 9).flatmap(lambda count: cases(count=count)))
@@ -110,10 +114,30 @@ def test_selection_ranks_as_the_front_does_and_loses_nobody(case):
     objectives, values = case
     genome = random_genome(preset("hybrid").with_blocks(4), np.random.default_rng(0))
     # every value twice: DEAP sorts equal ones as one
-    pool = [Individual(str(i), genome, Fitness(v, objectives)) for i, v in enumerate([*values, *values])]
-    kept = survivors(pool, len(pool))
-    assert {i.fingerprint for i in kept} == {i.fingerprint for i in pool}
-    assert [i.rank for i in pool] == ranks([*values, *values], objectives)
+    pool = [Judged(str(i), genome, value) for i, value in enumerate([*values, *values])]
+    places = {each.judged.id: each.front for each in rank(pool, objectives)}
+    assert [places[each.id] for each in pool] == ranks([*values, *values], objectives)
+
+
+pairs = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12)
+
+
+@given(pairs)
+def test_nondominated_is_what_no_other_dominates(values):
+    def dominates(a, b):
+        return a[0] <= b[0] and a[1] >= b[1] and a != b
+
+    expected = [not any(dominates(other, value) for other in values) for value in values]
+    assert nondominated(values, (LATENCY, QUALITY)) == expected
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), max_size=10))
+def test_nondominated_in_three_dimensions(values):
+    expected = [
+        not any(all(a <= b for a, b in zip(other, value, strict=True)) and other != value for other in values)
+        for value in values
+    ]
+    assert nondominated(values, (LATENCY, LATENCY, LATENCY)) == expected
 
 
 # From a device's validation to the front.
@@ -154,7 +178,7 @@ def pricing(file, *overrides: str) -> Pricing:
 
 
 def test_margins_come_from_the_validation_of_a_device(file):
-    found = {o.name.partition("[")[0]: o.margin for o in pricing(file).objectives}
+    found = {o.metric: o.margin for o in pricing(file).objectives}
     assert found.pop("prefill_latency_s") == pytest.approx(math.sqrt(2) * math.log(1.25))
     assert found.pop("decode_latency_s") == pytest.approx(math.sqrt(2) * math.log(1.1 / 0.9) / 2)
     assert set(found.values()) == {0.0}, "no validation, or nothing predicted"

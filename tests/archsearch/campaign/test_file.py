@@ -1,30 +1,29 @@
-"""What a campaign says before anything is trained: its file, its arithmetic, its genetic algorithm."""
+"""What a campaign says before anything is trained: its file and its arithmetic."""
 
-import json
 import math
-import random
-from dataclasses import replace
-from itertools import islice, product
+from dataclasses import astuple, replace
+from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archsearch.campaign.dominance import nondominated
+from archsearch.campaign.events import JobRecord, SessionBegan
 from archsearch.campaign.file import load_campaign
+from archsearch.campaign.hypervolume import QUALITY_FLOOR, hypervolume, reference_point
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing, objective
-from archsearch.campaign.results import Objective
-from archsearch.campaign.sections import SearchSection
-from archsearch.campaign.summary import QUALITY_FLOOR, hypervolume, reference_point
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.standing import Standing
+from archsearch.executors import Failure
 from archsearch.launch import run
-from archsearch.search.nsga2 import Fitness, Individual, children, survivors, tournament
-from genomes import InvalidInput, parse_genome, preset, random_genome, reference
+from genomes import InvalidInput
+from hardware_profiles import Estimate
 from hardware_profiles.measuring.this_machine import resolve_device
 from support import ROOT, campaigns
+from support.event_cases import candidate_record, trial_done
 
 
 @pytest.fixture(scope="module")
@@ -254,60 +253,9 @@ def test_a_task_used_twice_is_numbered(file):
     assert names == ["in-context-recall-1", "compression", "in-context-recall-2"]
 
 
-@pytest.mark.parametrize(
-    ("section", "name", "direction", "unit"),
-    [
-        ({"metric": "quality"}, "quality", "max", ""),
-        ({"metric": "parameters"}, "parameters", "min", ""),
-        (
-            {"metric": "decode_latency_s", "device": "this-machine", "context": 4096},
-            "decode_latency_s[this-machine,4096,1,float32]",
-            "min",
-            "s",
-        ),
-        (
-            {"metric": "peak_memory_bytes", "device": "l4", "batch": 8, "dtype": "float16"},
-            "peak_memory_bytes[l4,1024,8,float16]",
-            "min",
-            "bytes",
-        ),
-        (
-            {"metric": "state_bytes", "context": 64, "dtype": "bfloat16", "direction": "max"},
-            "state_bytes[64,1,bfloat16]",
-            "max",
-            "bytes",
-        ),
-        ({"metric": "decode_flops_per_token", "context": 64}, "decode_flops_per_token[64]", "min", ""),
-    ],
-)
-def test_objectives_have_full_names(file, section, name, direction, unit):
-    campaign = (
-        load_campaign(file, [f"objectives=[{json.dumps(section)}, {{metric: quality}}]"][:1])
-        if (section["metric"] != "quality")
-        else load_campaign(file, ["objectives=[{metric: quality}]"])
-    )
-    found = objective(campaign.objectives[0], campaign.references)
-    assert (found.name, found.direction, found.unit) == (name, direction, unit)
-    if name == "quality":
-        assert "transformer++" in found.label
-        assert "lfm2" in found.label
-
-
-def test_bounds_reject_by_name_and_value(file):
-    campaign = load_campaign(file, ["objectives.3.at_most=200000", "objectives.3.at_least=170000"])
-    devices = {name: resolve_device(name) for name in ("raspberry-pi-5", "galaxy-s24-ultra-cpu")}
-    pricing = Pricing.of(campaign, devices)
-
-    def rejection(name: str) -> str | None:
-        return pricing.rejection(pricing.costs(reference(name).layout(3).at(campaign.target)))
-
-    assert rejection("lfm2") == "parameters = 224096 is above at_most = 200000"
-    assert rejection("transformer++") == "parameters = 166336 is below at_least = 170000"
-
-
 # The arithmetic of fronts, against the plainest computation of it.
 
-COST, GAIN = Objective("cost", "cost", "", "min"), Objective("gain", "gain", "", "max")
+COST, GAIN = Objective("state_bytes", "min"), Objective("parameters", "max")
 points = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12)
 
 
@@ -332,26 +280,8 @@ def test_hypervolume_never_shrinks_and_ignores_the_dominated(values, more):
     assert hypervolume(front, (COST, GAIN), (8, 1)) == pytest.approx(before)
 
 
-@given(points)
-def test_nondominated_is_what_no_other_dominates(values):
-    def dominates(a, b):
-        return a[0] <= b[0] and a[1] >= b[1] and a != b
-
-    expected = [not any(dominates(other, value) for other in values) for value in values]
-    assert nondominated(values, (COST, GAIN)) == expected
-
-
-@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), max_size=10))
-def test_nondominated_in_three_dimensions(values):
-    expected = [
-        not any(all(a <= b for a, b in zip(other, value, strict=True)) and other != value for other in values)
-        for value in values
-    ]
-    assert nondominated(values, (COST, COST, COST)) == expected
-
-
 def test_quality_counts_in_deviations_and_costs_in_shares():
-    quality = Objective("quality", "quality", "", "max")
+    quality = Objective("quality", "max")
     # from -5 to 1, and from 2e9 down to 1e9
     assert hypervolume([(1.0, 1e9)], (quality, COST), (-5.0, 2e9)) == pytest.approx(6 * 0.5)
     assert hypervolume([(1.0, 3e9)], (quality, COST), (-5.0, 2e9)) == 0.0
@@ -363,192 +293,83 @@ def test_a_bound_of_zero_leaves_the_hypervolume_finite():
 
 
 def test_the_reference_point_is_bound_or_twice_the_worst_reference():
-    quality = Objective("quality", "quality", "", "max")
+    quality = Objective("quality", "max")
     references = [
-        {"cost": {"value": 3.0}, "gain": {"value": 8.0}},
-        {"cost": {"value": 5.0}, "gain": {"value": 6.0}},
+        {COST.name: Estimate(3.0, 3.0, 3.0), GAIN.name: Estimate(8.0, 8.0, 8.0)},
+        {COST.name: Estimate(5.0, 5.0, 5.0), GAIN.name: Estimate(6.0, 6.0, 6.0)},
     ]
     found = reference_point((quality, COST, GAIN), references)
-    assert found == {"quality": QUALITY_FLOOR, "cost": 10.0, "gain": 3.0}
+    assert found == {"quality": QUALITY_FLOOR, COST.name: 10.0, GAIN.name: 3.0}
     bounded = (replace(COST, at_most=7.0), replace(GAIN, at_least=2.0))
-    assert reference_point(bounded, references) == {"cost": 7.0, "gain": 2.0}
-
-
-# The genetic algorithm.
-
-SPACE = preset("hybrid").with_blocks(4)
-
-
-def pool(values: list[tuple[float, ...]], seed: int = 0) -> list[Individual]:
-    rng = np.random.default_rng(seed)
-    return [
-        Individual(f"{i:016x}", random_genome(SPACE, rng), Fitness(value, (GAIN, COST)))
-        for i, value in enumerate(values)
-    ]
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=14), st.integers(1, 14))
-def test_survivors_are_the_best_by_front_then_by_crowding(values, size):
-    individuals = pool(values)
-    kept = survivors(individuals, size)
-    assert len(kept) == min(size, len(values))
-    assert len({i.fingerprint for i in kept}) == len(kept)
-    # rank 0 is what nothing dominates, and no survivor lies on a later front than one left out
-    first = nondominated(values, (GAIN, COST))
-    assert [i.rank == 0 for i in individuals] == first
-    left = [i for i in individuals if i not in kept]
-    order = [(i.rank, -i.fitness.crowding_dist) for i in kept]
-    assert order == sorted(order)
-    assert all((i.rank, -i.fitness.crowding_dist) >= order[-1] for i in left)
-
-
-def test_survivors_of_nothing_are_none():
-    assert survivors([], 3) == []
-
-
-def test_a_tournament_of_all_finds_the_best():
-    individuals = survivors(pool([(float(i % 7), float(i)) for i in range(20)]), 20)
-    rng = np.random.default_rng(1)
-    best = tournament(individuals, 2000, rng)
-    assert (best.rank, best.fitness.crowding_dist) == (0, math.inf)
-    drawn = {tournament(individuals, 1, rng).fingerprint for _ in range(300)}
-    assert len(drawn) == 20
-
-
-def bred(seed: int, disturb: int) -> list[tuple[int, ...]]:
-    random.seed(disturb)
-    np.random.seed(disturb)  # noqa: NPY002  (that it does not matter is the question)
-    parents = survivors(pool([(float(i % 3), float(i % 4)) for i in range(8)]), 6)
-    search = SearchSection(population=6, generations=2)
-    found = []
-    for genome, _ in islice(children(parents, SPACE, search, np.random.default_rng(seed)), 20):
-        random.random()
-        np.random.random()  # noqa: NPY002
-        found.append(genome)
-    return found
-
-
-def test_children_depend_on_the_generator_and_on_nothing_else():
-    assert bred(7, disturb=1) == bred(7, disturb=2)
-    assert bred(7, disturb=1) != bred(8, disturb=1)
-
-
-def test_children_are_legal_and_leave_the_global_generators_alone():
-    random.seed(5)
-    np.random.seed(5)  # noqa: NPY002
-    before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    parents = survivors(pool([(float(i), float(i)) for i in range(6)]), 4)
-    search = SearchSection(population=6, generations=2, mutation=0.5)
-    for genome, redrawn in islice(children(parents, SPACE, search, np.random.default_rng(0)), 50):
-        SPACE.decode(genome)
-        assert all(genes > 0 for genes in redrawn.values())
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
-
-
-def test_without_mutation_twins_have_their_parents_genome():
-    genome = parse_genome("11-71-31-72")
-    twins = [Individual(str(i), genome, Fitness((1.0, 1.0), (GAIN, COST))) for i in range(2)]
-    search = SearchSection(population=4, mutation=0.0, structural=0.0)
-    found = list(islice(children(survivors(twins, 2), SPACE, search, np.random.default_rng(0)), 10))
-    assert found == [(genome, {})] * 10
+    assert reference_point(bounded, references) == {COST.name: 7.0, GAIN.name: 2.0}
 
 
 # Quality by hand.
 
-RESOLUTIONS = {"text": 0.01, "in-context-recall": 0.5}
+TASK_NAMES = ("text", "in-context-recall")
 
 
-def told(file: Path, scores: dict[str, tuple[float, float] | None]) -> Ledger:
-    """A ledger that was told two rungs of candidates' scores (text, recall); None: it failed at rung 1."""
-    campaign = load_campaign(file)
-    ledger = Ledger(campaign)
-    common = {"genome": None, "pattern": "", "kinds": [], "generation": 0, "costs": {}, "parameters": {}}
-    ledger.apply(
-        {"event": "run", "at": 1.0, "began": 1.0, "workers": 1, "reference_point": {"quality": -5.0}}
-    )
+def standing_of(file: Path, scores: dict[str, tuple[float, float] | None]) -> Standing:
+    """A run with two rungs of candidates' scores (text, recall); None: it failed at rung 1."""
+    ledger = Ledger(load_campaign(file))
+    ledger.apply(SessionBegan(executor="local", began=1.0, workers=1, reference_point={"quality": -5.0}))
     for name, values in scores.items():
-        origin = "reference" if name in campaign.references else "searched"
-        ledger.apply(
-            {
-                "event": "candidate",
-                "at": 2.0,
-                "fingerprint": f"f-{name}",
-                "proxy": name,
-                "name": name,
-                "origin": origin,
-                "rejected": None,
-                **common,
-            }
-        )
+        ledger.apply(candidate_record(name, name in ledger.campaign.references))
         for rung in (0, 1):
             failed = values is None and rung == 1
-            trials = []
-            for task, score in zip(RESOLUTIONS, values or (1.0, 1.0), strict=True):
-                for rate, loss in ((1, 2.0), (2, 3.0)):  # the second rate is worse, its score must not count
-                    result = {
-                        "status": "ok",
-                        "cause": None,
-                        "score": score + 10 * rung if rate == 1 else 99.0,
-                        "validation_loss": loss,
-                        "seconds": {},
-                    }
-                    key = f"{name}/{rung}/{task}/{rate}"
-                    trials.append(
-                        {
-                            "key": key,
-                            "id": key,
-                            "task": task,
-                            "replicate": 0,
-                            "directory": key,
-                            "result": result,
-                        }
-                    )
-            failure = {"kind": "error", "message": "it broke", "detail": ""} if failed else None
+            trials = [
+                # the second rate is worse, its score must not count
+                trial_done(
+                    f"{name}/{rung}/{task}/{rate}", task, score + 10 * rung if rate == 1 else 99.0, loss
+                )
+                for task, score in zip(TASK_NAMES, values or (1.0, 1.0), strict=True)
+                for rate, loss in ((1, 2.0), (2, 3.0))
+            ]
             ledger.apply(
-                {
-                    "event": "job",
-                    "at": 3.0,
-                    "candidate": f"f-{name}",
-                    "proxy": name,
-                    "rung": rung,
-                    "seconds": 1.0,
-                    "startup_seconds": 0.0,
-                    "failure": failure,
-                    "asked": [trial["key"] for trial in trials],
-                    "trials": [] if failed else trials,
-                }
+                JobRecord(
+                    candidate=f"f-{name}",
+                    proxy=name,
+                    rung=rung,
+                    seconds=1.0,
+                    startup_seconds=0.0,
+                    failure=Failure("error", "it broke") if failed else None,
+                    asked=tuple(trial.key for trial in trials),
+                    trials=() if failed else tuple(trials),
+                )
             )
-    return ledger
+    return Standing(ledger, (GAIN,))
 
 
 def test_quality_is_the_weighted_distance_from_the_references(file):
-    ledger = told(file, {"transformer++": (-3.0, 0.2), "lfm2": (-5.0, 0.4), "x": (-2.0, 0.8)})
-    # text: mean -4, deviation 1; recall: mean 0.3, deviation 0.1, which is below its resolution of 0.5
-    scale = ledger.scale(0, RESOLUTIONS)
+    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "lfm2": (-5.0, 0.202), "x": (-2.0, 0.8)})
+    # text: mean -4, deviation 1; recall: mean 0.201, deviation 0.001, which is below its resolution
+    scale = standing.scale(0)
     assert scale is not None
-    assert scale["text"] == pytest.approx((-4.0, 1.0))
-    assert scale["in-context-recall"] == pytest.approx((0.3, 0.5))
-    by_hand = (2 * (-2.0 + 4.0) / 1.0 + 1 * (0.8 - 0.3) / 0.5) / 3
-    assert ledger.quality("x", 0, RESOLUTIONS) == pytest.approx(by_hand)
+    assert astuple(scale["text"]) == pytest.approx((-4.0, 1.0))
+    assert astuple(scale["in-context-recall"]) == pytest.approx((0.201, 0.01))
+    by_hand = (2 * (-2.0 + 4.0) / 1.0 + 1 * (0.8 - 0.201) / 0.01) / 3
+    assert standing.quality("x", 0) == pytest.approx(by_hand)
     # the second rung has its own scale: all scores moved by ten, so quality is the same
-    assert ledger.signals("x", 1) == pytest.approx({"text": 8.0, "in-context-recall": 10.8})
-    assert ledger.quality("x", 1, RESOLUTIONS) == pytest.approx(by_hand)
+    assert standing.signals("x", 1) == pytest.approx({"text": 8.0, "in-context-recall": 10.8})
+    assert standing.quality("x", 1) == pytest.approx(by_hand)
 
 
 def test_a_failed_reference_is_left_out_of_the_scale(file):
-    ledger = told(file, {"transformer++": (-3.0, 0.2), "lfm2": None, "x": (-2.0, 0.8)})
-    scale = ledger.scale(1, RESOLUTIONS)
-    assert scale == {"text": pytest.approx((7.0, 0.01)), "in-context-recall": pytest.approx((10.2, 0.5))}
-    assert ledger.failure("lfm2", 1) == "error: it broke"
-    assert ledger.signals("lfm2", 1) is None
-    by_hand = (2 * 1.0 / 0.01 + (0.8 - 0.2) / 0.5) / 3
-    assert ledger.quality("x", 1, RESOLUTIONS) == pytest.approx(by_hand)
+    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "lfm2": None, "x": (-2.0, 0.8)})
+    scale = standing.scale(1)
+    assert scale is not None
+    assert astuple(scale["text"]) == pytest.approx((7.0, 0.01))
+    assert astuple(scale["in-context-recall"]) == pytest.approx((10.2, 0.01))
+    assert standing.failure("lfm2", 1) == "error: it broke"
+    assert standing.signals("lfm2", 1) is None
+    by_hand = (2 * 1.0 / 0.01 + (0.8 - 0.2) / 0.01) / 3
+    assert standing.quality("x", 1) == pytest.approx(by_hand)
 
 
 def test_quality_waits_for_every_reference(file):
-    ledger = told(file, {"transformer++": (-3.0, 0.2), "x": (-2.0, 0.8)})
-    assert ledger.scale(0, RESOLUTIONS) is None
-    assert ledger.quality("x", 0, RESOLUTIONS) is None
+    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "x": (-2.0, 0.8)})
+    assert standing.scale(0) is None
+    assert standing.quality("x", 0) is None
 
 
 def test_devices_of_one_file_name_keep_their_own_profiles(file, tmp_path):

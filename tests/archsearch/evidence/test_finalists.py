@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 
 from archsearch.campaign.directory import RunDirectory, load_run
+from archsearch.campaign.events import FinalistsChosen
 from archsearch.campaign.file import Campaign, load_campaign
+from archsearch.campaign.forecast import seconds_left
 from archsearch.campaign.journal import read_journal
-from archsearch.campaign.ledger import Finalists, Ledger
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.ledger import Ledger
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Summary
 from archsearch.campaign.status import status
 from archsearch.campaign.summary import ranked
-from archsearch.cli.progress import seconds_left
 from archsearch.evidence.finalists import places
 from archsearch.launch import resume, run
 from archsearch.reporting import measured, write_report
@@ -100,7 +101,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_the_best_are_measured_once_on_each_device(base, folder):
     loaded = load_run(base)
-    order = [record.fingerprint for record in ranked(loaded.ledger, loaded.pricing.objectives)]
+    order = [record.fingerprint for record in ranked(loaded.standing)]
     assert [f[:8] for f in order[: len(loaded.results().front)]] == list(loaded.results().front)
     (chosen,) = campaigns.events(base, "finalists")
     assert chosen["candidates"] == order[:2]
@@ -480,13 +481,13 @@ def test_a_journal_with_measurements_reads():
 
 def test_the_time_left_is_that_of_the_measurements_left(campaign):
     ledger = Ledger(campaign)
-    ledger.job_seconds.append((0, 2.0))
+    ledger.jobs_by_rung[0].add(2.0)
     assert seconds_left(ledger, 1) == pytest.approx(3 * 2.0)
-    ledger.finalists = Finalists(("a", "b"), 4, {})
+    ledger.finalists = FinalistsChosen(candidates=("a", "b"), measurements=4, unmeasured={})
     assert seconds_left(ledger, 2) is None
     ledger.measurement_seconds += [3.0, 5.0]
     assert seconds_left(ledger, 2) == pytest.approx(2 * 4.0)
-    ledger.finalists = Finalists((), 0, {})
+    ledger.finalists = FinalistsChosen(candidates=(), measurements=0, unmeasured={})
     assert seconds_left(Ledger(campaign, finalists=ledger.finalists), 2) == 0.0
 
 
