@@ -1,8 +1,10 @@
 """The one exception for what a user wrote and cannot be used, and the words for it."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class InvalidInput(ValueError):
@@ -13,7 +15,16 @@ class InvalidInput(ValueError):
     """
 
 
-def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
+def refused(field: str, value: object, legal: str, hint: str = "") -> InvalidInput:
+    """The error `field = value; legal: ...; what to do`, for whoever raises it.
+
+    `hint` is what to do where the legal values alone do not say it. Text is shown in quotes.
+    """
+    shown = repr(value) if isinstance(value, str) else str(value)
+    return InvalidInput("; ".join(filter(None, (f"{field} = {shown}", f"legal: {legal}", hint))))
+
+
+def describe(error: "ValidationError", known: Iterable[str] = ()) -> str:
     """A pydantic error as `field = value: what is legal`, one clause a field.
 
     `known` are the legal fields, listed where one is missing or unknown.
