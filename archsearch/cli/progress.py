@@ -15,7 +15,7 @@ from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.results import Results
 
 if TYPE_CHECKING:
-    from archsearch.launch import Session
+    from archsearch.launch import Look
 
 PLAIN_EVERY_S = 15.0
 """Seconds between two lines where the output is no terminal."""
@@ -63,7 +63,7 @@ class Display:
     _live: Live | None = field(default=None, init=False)
     _last_line: float = field(default=0.0, init=False)
 
-    def __call__(self, session: "Session") -> None:
+    def __call__(self, session: "Look") -> None:
         """Show a look at the run."""
         if not self.console.is_terminal:
             now = time.monotonic()
@@ -98,7 +98,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _facts(session: "Session") -> tuple[dict[str, str], float]:
+def _facts(session: "Look") -> tuple[dict[str, str], float]:
     """What is shown, and the share done."""
     results, ledger = session.loaded.results(), session.loaded.ledger
     left = seconds_left(ledger, session.workers)
@@ -123,7 +123,7 @@ def _facts(session: "Session") -> tuple[dict[str, str], float]:
     return facts, min(1.0, done / expected)
 
 
-def _table(session: "Session") -> RenderableType:
+def _table(session: "Look") -> RenderableType:
     facts, share = _facts(session)
     table = Table(title=escape(f"archsearch: {session.loaded.campaign.name}"), title_justify="left")
     for name in facts:
@@ -132,6 +132,6 @@ def _table(session: "Session") -> RenderableType:
     return Group(table, ProgressBar(total=1.0, completed=share, width=60))
 
 
-def _line(session: "Session") -> str:
+def _line(session: "Look") -> str:
     facts, share = _facts(session)
     return f"{share:4.0%}  " + ", ".join(f"{name} {value}" for name, value in facts.items())

@@ -18,7 +18,7 @@ from archsearch.campaign.file import Campaign
 from archsearch.campaign.status import status
 from archsearch.interchange.export import export
 from archsearch.launch import Workers, resume, run
-from archsearch.reporting import write_report
+from archsearch.reporting.report import write_report
 from genomes import InvalidInput, load_architecture
 from genomes.accounting import parameters
 from support import campaigns, interrupting

@@ -26,7 +26,8 @@ from archsearch.campaign.summary import ranked
 from archsearch.cli.progress import seconds_left
 from archsearch.evidence.finalists import places
 from archsearch.launch import resume, run
-from archsearch.reporting import measured, write_report
+from archsearch.reporting import measured
+from archsearch.reporting.report import write_report
 from genomes import InvalidInput, load_architecture
 from hardware_profiles import (
     Device,
