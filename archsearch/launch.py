@@ -11,7 +11,7 @@ from typing import Any, Literal
 from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import FORMAT, VERSION, Journal
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
 from archsearch.campaign.summary import reference_point
 from archsearch.evaluation.conformance import refuse_broken

@@ -10,7 +10,7 @@ from typing import Any
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import Damage, Event, read_journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
 from archsearch.campaign.summary import results
 from genomes import InvalidInput

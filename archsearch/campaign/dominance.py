@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import moocore
 import numpy as np
 
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
 
 
 def dominates(a: Sequence[float], b: Sequence[float], objectives: Sequence[Objective]) -> bool:

@@ -47,7 +47,7 @@ class Campaign(Section):
         if "quality" not in [o.metric for o in self.objectives]:
             raise ValueError("objectives: one must be {metric: quality}; without it nothing needs training")
         for what, found in (
-            ("objectives", [o.full_name for o in self.objectives]),
+            ("objectives", [o.objective().name for o in self.objectives]),
             ("references", self.references),
         ):
             for name in found:

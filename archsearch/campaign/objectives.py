@@ -1,146 +1,128 @@
-"""Objectives: full names, prices of an architecture, bounds, and which differences of prices count."""
+"""Objectives: the axes of the front, with everything that each depends on.
 
-import math
-from dataclasses import dataclass, replace
+An objective keeps its parts. Its full name and its labels are made from them and never read back.
+"""
 
-from archsearch.campaign.file import Campaign
-from archsearch.campaign.results import Direction, Objective
-from archsearch.campaign.sections import ON_A_DEVICE, ObjectiveSection
-from genomes import Architecture, InvalidInput, accounting
-from hardware_profiles import Device, Estimate, Workload, predict
-from hardware_profiles.calibrated import has_curves
-from hardware_profiles.work import state_bytes
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
+from genomes import CacheDtype, WeightDtype
+from genomes.stored import given
+from hardware_profiles import Dtype
+
+Direction = Literal["min", "max"]
+Metric = Literal[
+    "quality",
+    "parameters",
+    "state_bytes",
+    "prefill_flops_per_token",
+    "decode_flops_per_token",
+    "prefill_latency_s",
+    "decode_latency_s",
+    "peak_memory_bytes",
+]
 QUALITY = "quality"
-_UNITS = {"_s": "s", "_bytes": "bytes"}
-
-
-def objective(section: ObjectiveSection, references: list[str], chosen: bool = False) -> Objective:
-    """The objective that a section of the campaign file means; `chosen`: candidates say what their state is
-    stored in."""
-    metric = section.metric
-    words = metric.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
-    match metric:
-        case "quality":
-            label = f"quality against {', '.join(references)}"
-        case "parameters":
-            label = "parameters"
-        case "state_bytes":
-            stored = section.cache or ("as stored" if chosen else section.dtype)
-            label = f"state at {section.context} tokens ({stored})"
-        case "prefill_flops_per_token" | "decode_flops_per_token":
-            label = f"{words} at {section.context} tokens"
-        case _:
-            label = f"{words} on {section.device} at {section.context} tokens"
-            label += f", batch {section.batch}" if section.batch > 1 else ""
-            types: list[str] = [section.dtype] if section.dtype != "float32" or section.stored else []
-            types += [f"{key} {dtype}" for key, dtype in section.stored.items()]
-            label += f" ({', '.join(types)})" if types else ""
-    direction: Direction = section.direction or ("max" if metric == QUALITY else "min")
-    unit = next((unit for suffix, unit in _UNITS.items() if metric.endswith(suffix)), "")
-    return Objective(section.full_name, label, unit, direction, section.at_most, section.at_least)
-
-
-def margin(metric: str, device: Device | None) -> float:
-    """`Objective.margin` of a metric priced on a device: what two independent errors explain.
-
-    Half the log of the validation's interval is one error, two of them add up to the square root of two
-    times that. Without a validation 0: then the interval says how far the device may be from its profile,
-    which is the same for all candidates.
-    """
-    if device is None or device.validation is None or metric not in ON_A_DEVICE:
-        return 0.0
-    found = getattr(device.validation, metric)
-    return max(0.0, math.sqrt(2) * math.log(found.high_factor / found.low_factor) / 2)
+ON_A_DEVICE = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
+STORED: dict[str, tuple[str, ...]] = {"weights": ON_A_DEVICE, "cache": (*ON_A_DEVICE, "state_bytes")}
+"""Keys of what is stored in another type than the arithmetic's, and the metrics that they matter to."""
 
 
 @dataclass(frozen=True)
-class Pricing:
-    """The objectives of a campaign with the devices they name."""
+class Objective:
+    """One axis of the front; a field that its metric does not depend on means nothing."""
 
-    sections: tuple[ObjectiveSection, ...]
-    objectives: tuple[Objective, ...]
-    devices: dict[str, Device]
+    metric: Metric
+    direction: Direction
+    device: str | None = None
+    """The device as the campaign calls it."""
+    context: int = 1024
+    """Tokens."""
+    batch: int = 1
+    """Sequences side by side."""
+    dtype: Dtype = "float32"
+    weights: WeightDtype | None = None
+    """What weights are stored in; None: as the candidate says, else `dtype`."""
+    cache: CacheDtype | None = None
+    """What KV cache and recurrent states are stored in; None: as the candidate says, else `dtype`."""
+    at_most: float | None = None
+    at_least: float | None = None
+    margin: float = 0.0
+    """Natural logarithm of the ratio from which on two candidates' values surely differ; 0: any difference
+    counts."""
+    references: tuple[str, ...] = ()
+    """The layouts that quality is measured against."""
+    chosen: bool = False
+    """Whether each candidate chooses what its states are stored in where `cache` is None."""
 
-    @classmethod
-    def of(cls, campaign: Campaign, devices: dict[str, Device]) -> "Pricing":
-        """Objectives in the order of the campaign; raises `InvalidInput` where a device cannot do a dtype."""
-        chosen = bool(campaign.space.cache)
-        objectives = tuple(objective(section, campaign.references, chosen) for section in campaign.objectives)
-        if campaign.search.dominance == "intervals":
-            objectives = tuple(
-                replace(o, margin=margin(section.metric, devices.get(str(section.device))))
-                for section, o in zip(campaign.objectives, objectives, strict=True)
-            )
-        return cls(tuple(campaign.objectives), objectives, devices)
+    @property
+    def stored(self) -> dict[str, str]:
+        """`weights` and `cache`, as far as they are set."""
+        return given(self.weights, self.cache)
 
-    def costs(self, architecture: Architecture) -> dict[str, Estimate]:
-        """The price of a target architecture by each objective but quality."""
-        return {
-            o.name: self._cost(section, architecture)
-            for section, o in zip(self.sections, self.objectives, strict=True)
-            if section.metric != QUALITY
-        }
-
-    def judged(self, architecture: Architecture) -> tuple[dict[str, Estimate], str | None]:
-        """The price of a target architecture, and why it is rejected, in words, or None.
-
-        Without a price where a device's runtime does not run the architecture.
-        """
-        try:
-            costs = self.costs(architecture)
-        except InvalidInput as error:
-            return {}, str(error)
-        return costs, self.rejection(costs)
-
-    def unmeasured_types(self, architecture: Architecture) -> list[str]:
-        """Devices that were calibrated, but not for an architecture's types, so that rooflines price it."""
-        found = []
-        for section in self.sections:
-            asked = workload(section).stored_as(architecture)
-            device = self.devices[section.device] if section.device is not None else None
-            if device is not None and device.families and not has_curves(device, asked):
-                found.append(
-                    f"{section.device} has no curves for {asked.dtype} with weights {asked.weight_dtype} and "
-                    f"cache {asked.cache_dtype}: candidates so stored are priced by the roofline"
-                )
-        return list(dict.fromkeys(found))
-
-    def rejection(self, costs: dict[str, Estimate]) -> str | None:
-        """Which bound the costs break, in words, or None."""
-        for o in self.objectives:
-            if o.name not in costs:
-                continue
-            value = costs[o.name].value
-            found = f"{o.name} = {value:.6g} {o.unit}".rstrip()
-            if o.at_most is not None and value > o.at_most:
-                return f"{found} is above at_most = {o.at_most:.6g}"
-            if o.at_least is not None and value < o.at_least:
-                return f"{found} is below at_least = {o.at_least:.6g}"
-        return None
-
-    def _cost(self, section: ObjectiveSection, architecture: Architecture) -> Estimate:
-        if section.metric in ON_A_DEVICE:
-            device = self.devices[str(section.device)]
-            estimate = getattr(predict(architecture, device, workload(section)), section.metric)
-            assert isinstance(estimate, Estimate)
-            return estimate
-        match section.metric:
-            case "parameters":
-                exact: float = accounting.parameters(architecture)
+    @cached_property
+    def name(self) -> str:
+        """Metric and what it depends on, such as `decode_latency_s[this-machine,4096,1,float32]`; `weights=`
+        and `cache=` stand behind it where they are set. A column of the tables, a key of the journal."""
+        stored = "".join(f",{key}={value}" for key, value in self.stored.items())
+        match self.metric:
+            case "quality" | "parameters":
+                return self.metric
             case "state_bytes":
-                exact = state_bytes(architecture, workload(section).stored_as(architecture))
-            case "prefill_flops_per_token":
-                exact = accounting.prefill_flops_per_token(architecture, section.context)
-            case "decode_flops_per_token":
-                exact = accounting.decode_flops_per_token(architecture, section.context)
+                return f"{self.metric}[{self.context},{self.batch},{self.dtype}{stored}]"
+            case "prefill_flops_per_token" | "decode_flops_per_token":
+                return f"{self.metric}[{self.context}]"
             case _:
-                raise InvalidInput(f"{section.metric} has no price")
-        return Estimate(float(exact), float(exact), float(exact))
+                return f"{self.metric}[{self.device},{self.context},{self.batch},{self.dtype}{stored}]"
+
+    @property
+    def unit(self) -> str:
+        """`s`, `bytes`, or empty for a number without one."""
+        return next((unit for unit in ("s", "bytes") if self.metric.endswith(f"_{unit}")), "")
+
+    @property
+    def figure(self) -> str:
+        """The metric in words: `decode latency`."""
+        return self.metric.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
+
+    @property
+    def place(self) -> str:
+        """Where the figure holds: `on this-machine`, or `against` the references; else empty."""
+        if self.metric == QUALITY:
+            return f"against {', '.join(self.references)}" if self.references else ""
+        return f"on {self.device}" if self.device is not None else ""
+
+    @property
+    def circumstances(self) -> str:
+        """What is asked there: `at 4096 tokens, batch 8 (float16, weights int4)`; empty where nothing is."""
+        match self.metric:
+            case "quality" | "parameters":
+                return ""
+            case "state_bytes":
+                stored = self.cache or ("as stored" if self.chosen else self.dtype)
+                return f"at {self.context} tokens ({stored})"
+            case "prefill_flops_per_token" | "decode_flops_per_token":
+                return f"at {self.context} tokens"
+        types: list[str] = [self.dtype] if self.dtype != "float32" or self.stored else []
+        types += [f"{key} {dtype}" for key, dtype in self.stored.items()]
+        batch = f", batch {self.batch}" if self.batch > 1 else ""
+        return f"at {self.context} tokens{batch}" + (f" ({', '.join(types)})" if types else "")
+
+    @property
+    def label(self) -> str:
+        """For people: `decode latency on this-machine at 4096 tokens`."""
+        return _words(self.figure, self.place, self.circumstances)
+
+    @property
+    def details(self) -> str:
+        """The label without its figure: `on this-machine at 4096 tokens`."""
+        return _words(self.place, self.circumstances)
+
+    @property
+    def short_label(self) -> str:
+        """Figure and device: `decode latency on this-machine`."""
+        return self.figure if self.metric == QUALITY else _words(self.figure, self.place)
 
 
-def workload(section: ObjectiveSection) -> Workload:
-    """What an objective asks of its device; what it leaves open is stored as the candidate says."""
-    return Workload(
-        section.context, section.batch, section.dtype, weights=section.weights, cache=section.cache
-    )
+def _words(*parts: str) -> str:
+    return " ".join(part for part in parts if part)

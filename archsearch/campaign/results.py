@@ -7,29 +7,11 @@ export read nothing else.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from archsearch.campaign.objectives import Objective
 from genomes.stored import given
 
 Origin = Literal["searched", "reference"]
 Status = Literal["evaluated", "failed", "rejected"]
-Direction = Literal["min", "max"]
-
-
-@dataclass(frozen=True)
-class Objective:
-    """One axis of the front."""
-
-    name: str
-    """Full name, such as `decode_latency_s[this-machine,4096,1,float32]`; a column of the tables."""
-    label: str
-    """For people: `decode latency on this-machine at 4096 tokens`."""
-    unit: str
-    """`s`, `bytes`, or empty for a number without one."""
-    direction: Direction
-    at_most: float | None = None
-    at_least: float | None = None
-    margin: float = 0.0
-    """Natural logarithm of the ratio from which on two candidates' values surely differ; 0: any difference
-    counts."""
 
 
 @dataclass(frozen=True)

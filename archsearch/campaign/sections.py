@@ -1,5 +1,6 @@
 """The sections of a campaign file; every key typed and bounded."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from archsearch.campaign.objectives import ON_A_DEVICE, QUALITY, STORED, Direction, Metric, Objective
 from genomes import (
     CacheDtype,
     InvalidInput,
@@ -22,19 +24,6 @@ from genomes import (
 from genomes.stored import given
 from hardware_profiles import Dtype
 
-Metric = Literal[
-    "quality",
-    "parameters",
-    "state_bytes",
-    "prefill_flops_per_token",
-    "decode_flops_per_token",
-    "prefill_latency_s",
-    "decode_latency_s",
-    "peak_memory_bytes",
-]
-ON_A_DEVICE = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
-STORED: dict[str, tuple[str, ...]] = {"weights": ON_A_DEVICE, "cache": (*ON_A_DEVICE, "state_bytes")}
-"""Keys of what is stored in another type than the arithmetic's, and the metrics that they matter to."""
 PATH_SETTINGS = ("path", "tokenizer")
 """Settings of tasks that name files: made absolute, so that workers find them."""
 
@@ -105,9 +94,7 @@ class ObjectiveSection(Section):
     """A named metric, its direction and an optional bound, which rejects before training."""
 
     metric: Metric
-    direction: Literal["min", "max"] | None = Field(
-        default=None, description="default: max for quality, else min"
-    )
+    direction: Direction | None = Field(default=None, description="default: max for quality, else min")
     device: str | None = None
     context: int = Field(default=1024, ge=1, le=10_000_000, description="tokens")
     batch: int = Field(default=1, ge=1, le=65_536)
@@ -123,25 +110,24 @@ class ObjectiveSection(Section):
     at_most: float | None = None
     at_least: float | None = None
 
-    @property
-    def full_name(self) -> str:
-        """Metric and what it depends on, such as `decode_latency_s[this-machine,4096,1,float32]`; `weights=`
-        and `cache=` stand behind it where they are given."""
-        stored = "".join(f",{key}={value}" for key, value in self.stored.items())
-        match self.metric:
-            case "quality" | "parameters":
-                return self.metric
-            case "state_bytes":
-                return f"{self.metric}[{self.context},{self.batch},{self.dtype}{stored}]"
-            case "prefill_flops_per_token" | "decode_flops_per_token":
-                return f"{self.metric}[{self.context}]"
-            case _:
-                return f"{self.metric}[{self.device},{self.context},{self.batch},{self.dtype}{stored}]"
-
-    @property
-    def stored(self) -> dict[str, str]:
-        """`weights` and `cache`, those that are given."""
-        return given(self.weights, self.cache)
+    def objective(self, references: Sequence[str] = (), chosen: bool = False) -> Objective:
+        """The axis of the front that the section means; `chosen`: candidates choose what their states are
+        stored in."""
+        quality = self.metric == QUALITY
+        return Objective(
+            metric=self.metric,
+            direction=self.direction or ("max" if quality else "min"),
+            device=self.device,
+            context=self.context,
+            batch=self.batch,
+            dtype=self.dtype,
+            weights=self.weights,
+            cache=self.cache,
+            at_most=self.at_most,
+            at_least=self.at_least,
+            references=tuple(references) if quality else (),
+            chosen=chosen,
+        )
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -151,15 +137,16 @@ class ObjectiveSection(Section):
             )
         if self.metric not in ON_A_DEVICE and self.device is not None:
             raise ValueError(f"{self.metric} does not depend on a device; remove device: {self.device}")
+        stored = given(self.weights, self.cache)
         for key, metrics in STORED.items():
-            if key in self.stored and self.metric not in metrics:
+            if key in stored and self.metric not in metrics:
                 raise ValueError(
-                    f"{self.metric} does not depend on {key}; remove {key}: {self.stored[key]}, "
+                    f"{self.metric} does not depend on {key}; remove {key}: {stored[key]}, "
                     f"which is for {', '.join(metrics)}"
                 )
-        if self.metric == "quality" and (self.at_most is not None or self.at_least is not None):
+        if self.metric == QUALITY and (self.at_most is not None or self.at_least is not None):
             raise ValueError("quality is known only after training, so it takes no at_most or at_least")
-        if self.metric == "quality" and self.direction == "min":
+        if self.metric == QUALITY and self.direction == "min":
             raise ValueError("quality is better when higher; direction: max")
         return self
 

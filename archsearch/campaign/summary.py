@@ -7,8 +7,8 @@ import numpy as np
 
 from archsearch.campaign.dominance import nondominated, ranks
 from archsearch.campaign.ledger import CandidateRecord, Ledger
-from archsearch.campaign.objectives import QUALITY
-from archsearch.campaign.results import Candidate, HypervolumePoint, Objective, Results, Status, Trial
+from archsearch.campaign.objectives import QUALITY, Objective
+from archsearch.campaign.results import Candidate, HypervolumePoint, Results, Status, Trial
 from proxies.tasks import TASKS
 from proxies.trial import PHASES
 

@@ -17,8 +17,8 @@ from archsearch.campaign.directory import LoadedRun
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.ledger import CandidateRecord, Finalists, Ledger
-from archsearch.campaign.objectives import Pricing, workload
-from archsearch.campaign.sections import ON_A_DEVICE
+from archsearch.campaign.objectives import ON_A_DEVICE, Objective
+from archsearch.campaign.pricing import Pricing, workload
 from archsearch.campaign.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
 from genomes.files import write_json
@@ -52,16 +52,16 @@ class Place:
 
 def places(pricing: Pricing) -> list[Place]:
     """Each device with each distinct workload that an objective of latency or memory names."""
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for index, section in enumerate(pricing.sections):
-        if section.metric in ON_A_DEVICE:
-            asked = workload(section)
-            key = (section.device, asked.context, asked.batch, asked.types)
-            groups.setdefault(key, []).append(index)
+    groups: dict[tuple[Any, ...], list[Objective]] = {}
+    for o in pricing.objectives:
+        if o.device is not None:
+            asked = workload(o)
+            key = (o.device, asked.context, asked.batch, asked.types)
+            groups.setdefault(key, []).append(o)
     found = []
-    for (name, *_), indices in groups.items():
-        device, asked = pricing.devices[name], workload(pricing.sections[indices[0]])
-        objectives = tuple(pricing.objectives[index].name for index in indices)
+    for (name, *_), group in groups.items():
+        device, asked = pricing.devices[name], workload(group[0])
+        objectives = tuple(o.name for o in group)
         found.append(Place(name, device, asked, objectives, *_way(name, device, asked)))
     return found
 

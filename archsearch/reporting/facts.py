@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from archsearch.campaign import dominance
-from archsearch.campaign.results import Candidate, Objective, Results
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Candidate, Results
 from genomes.stored import LEGAL
 
 PHASES = ("training", "compilation", "evaluation", "start-up", "other", "idle")

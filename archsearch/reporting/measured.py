@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from archsearch.campaign.results import Candidate, Objective, Results, Summary
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Candidate, Results, Summary
 from archsearch.reporting import units
 
 
@@ -45,12 +46,11 @@ def rows(results: Results) -> list[Row]:
             if summary is None and failure is None:
                 continue
             style, off = styles[o.name], error(c, o)
-            figure, _, where = o.label.partition(" on ")
             found.append(
                 Row(
                     candidate=c,
-                    figure=f"{figure} ({style.unit.symbol})",
-                    where=f"on {where}",
+                    figure=f"{o.figure} ({style.unit.symbol})",
+                    where=o.details,
                     predicted=style.text(c.objectives.get(o.name)),
                     interval=style.range(*c.intervals[o.name]) if o.name in c.intervals else "",
                     measured=style.text(summary.median) if summary else units.DASH,

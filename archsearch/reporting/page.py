@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from archsearch.campaign.results import Candidate, Objective, Offspring, Results
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Candidate, Offspring, Results
 from archsearch.reporting import facts, measured, units
 from archsearch.reporting.charts.axes import with_unit
 from archsearch.reporting.charts.front import Picture
@@ -100,7 +101,7 @@ def lead(results: Results) -> str:
         return (
             f"{evaluated} layouts were evaluated; none has finished the last rung, so there is no front yet."
         )
-    names = [short_label(objective.label) for objective in results.objectives]
+    names = [objective.short_label for objective in results.objectives]
     beaten = [c.name for c in facts.references(results) if comparison(c, facts.winners(results), results)]
     alone = len(results.front) == 1
     tail = f" {'It dominates' if alone else 'Some of them dominate'} {_listed(beaten)}." if beaten else ""
@@ -111,9 +112,7 @@ def lead(results: Results) -> str:
 def margins(results: Results) -> str:
     """How far apart candidates are told apart, in a sentence; empty where any difference counts."""
     apart = [
-        f"{units.percent(math.expm1(o.margin))} in {short_label(o.label)}"
-        for o in results.objectives
-        if o.margin
+        f"{units.percent(math.expm1(o.margin))} in {o.short_label}" for o in results.objectives if o.margin
     ]
     if not apart:
         return ""
@@ -165,9 +164,8 @@ def columns(candidates: list[Candidate], results: Results) -> list[Column]:
         for c in candidates:
             value, interval = facts.value(c, objective), c.intervals.get(objective.name)
             filled[c.id] = Cell(style.text(value), style.range(*interval) if interval else "", value)
-        short, rest = _split(objective.label)
-        notes = [note for note in (rest, _calibration(objective, results)) if note]
-        found.append(Column(with_unit(short, style.unit), ", ".join(notes), filled))
+        notes = [note for note in (objective.details, _calibration(objective, results)) if note]
+        found.append(Column(with_unit(objective.figure, style.unit), ", ".join(notes), filled))
     for name in facts.signal_names(results):
         signals = {c.id: c.signals.get(name) for c in candidates}
         style = units.Style(units.Unit(""), 3)
@@ -233,22 +231,9 @@ def device_rows(profile: dict[str, Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def short_label(label: str) -> str:
-    """A label without workload and reference set: `decode latency on this-machine`."""
-    return label.partition(" at ")[0].partition(" against ")[0]
-
-
-def _split(label: str) -> tuple[str, str]:
-    """`decode latency` and what it is `on`; `quality` and what it is measured `against`."""
-    cut = min(
-        (at for word in (" on ", " at ", " against ") if (at := label.find(word)) > 0), default=len(label)
-    )
-    return label[:cut], label[cut + 1 :]
-
-
 def _difference(winner: Candidate, reference: Candidate, objective: Objective) -> str:
     a, b = winner.objectives[objective.name], reference.objectives[objective.name]
-    what = _split(objective.label)[0]
+    what = objective.figure
     if objective.unit and b > 0:
         return f"{what} {100 * (a - b) / b:+.0f} %".replace("-", units.MINUS)
     style = objective_style(objective, [winner, reference])
@@ -257,11 +242,9 @@ def _difference(winner: Candidate, reference: Candidate, objective: Objective) -
 
 def _calibration(objective: Objective, results: Results) -> str:
     """How the device of a predicted cost is known, such as `spec-only` or `measured`."""
-    workload = objective.name.partition("[")[2]
-    named = [name for name in results.devices if workload.startswith(f"{name},")]
-    if not named:
+    profile = None if objective.device is None else results.devices.get(objective.device)
+    if profile is None:
         return "predicted" if objective.unit else ""
-    profile = results.devices[max(named, key=len)]
     return f"{profile.get('calibration', 'unknown')} profile"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from archsearch.campaign.directory import RunDirectory
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.ledger import CandidateRecord, Ledger
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Offspring
 from archsearch.campaign.summary import candidate, objective_values
 from archsearch.evaluation.evaluator import Evaluator

@@ -13,7 +13,7 @@ from deap import base, tools
 from deap.tools import emo
 
 from archsearch.campaign import dominance
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
 from archsearch.campaign.sections import SearchSection
 from genomes import Genome, Repaired, SearchSpace, crossover, homologous, mutate, repair, restructure
 

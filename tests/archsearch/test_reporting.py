@@ -10,8 +10,9 @@ from itertools import combinations, pairwise
 import pytest
 from matplotlib.image import imread
 
-from archsearch.campaign.results import Objective
-from archsearch.reporting import facts
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Summary
+from archsearch.reporting import facts, measured
 from archsearch.reporting.charts.axes import objective_axis
 from archsearch.reporting.charts.drawing import Mark, Text, text_width
 from archsearch.reporting.charts.front import objective_pairs, staircase
@@ -19,6 +20,7 @@ from archsearch.reporting.charts.labels import Wanted, place
 from archsearch.reporting.charts.palette import COLOURS, KINDS
 from archsearch.reporting.charts.png import all_pictures
 from archsearch.reporting.charts.strips import cells
+from archsearch.reporting.page import columns, lead
 from archsearch.reporting.report import write_report
 from archsearch.reporting.units import duration, percent, quantity, rate, style_for
 from support import report_cases as cases
@@ -125,7 +127,7 @@ def test_a_picture_for_every_pair_and_two_more(report):
 
 
 def test_two_objectives_of_one_metric_have_their_own_pictures(results):
-    other = replace(cases.LATENCY, name="decode_latency_s[raspberry-pi-5,1024,1,float32]")
+    other = replace(cases.LATENCY, device="raspberry-pi-5", context=1024)
     slugs = [p.slug for p in all_pictures(replace(results, objectives=(*results.objectives, other)))]
     assert len(set(slugs)) == len(slugs) == 6 + 2
     assert "front-decode_latency_s-this-machine-4096-1-float32-peak_memory_bytes" in slugs
@@ -332,6 +334,13 @@ def test_failures_are_grouped_by_cause(results):
 # Edges
 
 
+class InJoules(Objective):
+    unit = "J"
+
+
+ENERGY = InJoules("decode_latency_s", "min", device="this-machine", context=4096)
+
+
 def only_failures():
     run = cases.build(8)
     failed = [
@@ -381,7 +390,13 @@ EDGES = {
     "bare": bare_facts,
     "two objectives": lambda: cases.build(12, objectives=cases.OBJECTIVES[:2]),
     "no rungs": lambda: replace(cases.empty(), rungs=(), references=()),
-    "unknown unit": lambda: cases.build(6, objectives=(cases.QUALITY, replace(cases.LATENCY, unit="J"))),
+    "unknown unit": lambda: cases.build(
+        6,
+        objectives=(
+            cases.QUALITY,
+            ENERGY,
+        ),
+    ),
 }
 
 
@@ -400,10 +415,34 @@ def test_every_state_of_a_run_has_a_report(edge, tmp_path):
 
 
 def test_one_objective_has_no_pairs(tmp_path):
-    run = cases.build(12, objectives=(Objective("quality", "quality", "", "max"),))
+    run = cases.build(12, objectives=(Objective("quality", "max"),))
     path = write_report(run, tmp_path / "report")
     assert not list(path.parent.glob("front-*.png"))
     assert "one objective" in Page(path).text
+
+
+@pytest.mark.parametrize("name", ["a on b", "x at y, z", "p against q", "r[1,2", "this-machine,4096"])
+def test_a_device_may_be_called_anything(tmp_path, name):
+    """What an objective says of itself comes from its parts, never from the text of its name or label."""
+    latency = replace(cases.LATENCY, device=name)
+    run = cases.build(12, objectives=(cases.QUALITY, latency, cases.MEMORY))
+    run = replace(run, devices={name: run.devices["this-machine"]})
+    winner = run.candidates[0]
+    summary = Summary(median=0.1, p10=0.1, p90=0.1)
+    winner = replace(winner, measured={latency.name: summary})
+    run = replace(run, candidates=(winner, *run.candidates[1:]), finalists=(winner.id,))
+    assert latency.label == f"decode latency on {name} at 4096 tokens"
+    assert (latency.figure, latency.place) == ("decode latency", f"on {name}")
+    (row,) = measured.rows(run)
+    assert row.figure.startswith("decode latency (") and row.where == f"on {name} at 4096 tokens"
+    column = columns([winner], run)[1]
+    assert column.heading.startswith("decode latency (")
+    assert column.note == f"on {name} at 4096 tokens, measured profile"
+    assert f"decode latency on {name}" in lead(run)
+    pictures = {picture.title for picture in all_pictures(run)}
+    assert f"{cases.QUALITY.label} against decode latency on {name}" in pictures
+    page = Page(write_report(run, tmp_path / "report"))
+    assert f"decode latency on {name} at 4096 tokens" in page.text
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from archsearch.campaign.directory import load_run
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import Journal, read_journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.evidence.finalists import places
 from archsearch.interchange.export import export

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import genomes
-from archsearch.campaign.objectives import Pricing, objective
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.sections import ObjectiveSection
 from genomes import InvalidInput, Scale, accounting, reference
 from hardware_profiles import CACHE_DTYPES, DTYPES, WEIGHT_DTYPES, Workload, device, predict
@@ -199,8 +199,8 @@ LATENCY = {"metric": "decode_latency_s", "device": "l4", "context": 64, "dtype":
 )
 def test_objectives_name_the_types_that_are_given(fields, name, label):
     section = ObjectiveSection.model_validate(fields)
-    found = objective(section, [])
-    assert (section.full_name, found.name, found.label) == (name, name, label)
+    axis = section.objective()
+    assert (axis.name, axis.label) == (name, label)
 
 
 @pytest.mark.parametrize(
@@ -221,10 +221,9 @@ def test_objectives_refuse_types_that_do_not_matter(fields, said):
 
 def test_objectives_are_priced_in_their_types():
     fields = [LATENCY, LATENCY | {"weights": "int4"}, {"metric": "state_bytes", "cache": "int8"}]
-    sections = tuple(ObjectiveSection.model_validate(each) for each in fields)
-    objectives = tuple(objective(section, []) for section in sections)
-    costs = Pricing(sections, objectives, {"l4": device("l4")}).costs(LFM2)
-    wide, narrow, state = (costs[section.full_name] for section in sections)
+    objectives = tuple(ObjectiveSection.model_validate(each).objective() for each in fields)
+    costs = Pricing(objectives, {"l4": device("l4")}).costs(LFM2)
+    wide, narrow, state = (costs[o.name] for o in objectives)
     at = Workload(64, dtype="float16", weights="int4")
     assert narrow == predict(LFM2, device("l4"), at).decode_latency_s
     assert narrow.value < wide.value

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from archsearch.campaign.results import Candidate, HypervolumePoint, Objective, Offspring, Results, Trial
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Candidate, HypervolumePoint, Offspring, Results, Trial
 from genomes import Layout, Scale, accounting, genome_text, preset, random_genome, reference
 from hardware_profiles import Workload, device, predict
 
@@ -15,20 +16,9 @@ TARGET = Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536)
 REFERENCES = ("transformer++", "lfm2", "mamba2-hybrid")
 RUNGS = (60, 180)
 
-QUALITY = Objective("quality", "quality against transformer++, lfm2, mamba2-hybrid", "", "max")
-LATENCY = Objective(
-    "decode_latency_s[this-machine,4096,1,float32]",
-    "decode latency on this-machine at 4096 tokens",
-    "s",
-    "min",
-)
-MEMORY = Objective(
-    "peak_memory_bytes[galaxy-s24-ultra-cpu,32768,1,float32]",
-    "peak memory on galaxy-s24-ultra-cpu at 32768 tokens",
-    "bytes",
-    "min",
-    at_most=2.5e9,
-)
+QUALITY = Objective("quality", "max", references=REFERENCES)
+LATENCY = Objective("decode_latency_s", "min", device="this-machine", context=4096)
+MEMORY = Objective("peak_memory_bytes", "min", device="galaxy-s24-ultra-cpu", context=32768, at_most=2.5e9)
 OBJECTIVES = (QUALITY, LATENCY, MEMORY)
 
 _WORTH = {"attention": 0.8, "recurrence": 0.3, "convolution": 0.1, "memoryless": 0.1, "skip": 0.0}
@@ -118,15 +108,17 @@ def _judge(
     if rng.random() < 0.02:
         scores["text"] -= 6.0
     quality = float(1.5 * (scores["text"] + 2.1) + 2 * (scores["fuzzy-recall"] - 0.3))
-    values = {"quality": quality, LATENCY.name: latency.value, MEMORY.name: memory.value}
+    values = {"quality": quality, "decode_latency_s": latency.value, "peak_memory_bytes": memory.value}
     intervals = {
-        LATENCY.name: (0.9 * latency.value, 1.15 * latency.value),
-        MEMORY.name: (memory.low, memory.high),
+        "decode_latency_s": (0.9 * latency.value, 1.15 * latency.value),
+        "peak_memory_bytes": (memory.low, memory.high),
     }
     fingerprint = hashlib.sha256(str(layout).encode()).hexdigest()
     rejected = memory.value > 2.5e9 and not name
     failed = rung < 0 and not rejected
-    priced = {o.name: values[o.name] for o in objectives if not (rejected or failed) or o.name != "quality"}
+    priced = {
+        o.name: values[o.metric] for o in objectives if not (rejected or failed) or o.metric != "quality"
+    }
     cause = None
     if rejected:
         cause = (
@@ -147,7 +139,7 @@ def _judge(
         cause=cause,
         rung=-1 if rejected else rung,
         objectives=priced,
-        intervals={o.name: intervals[o.name] for o in objectives if o.name in intervals},
+        intervals={o.name: intervals[o.metric] for o in objectives if o.metric in intervals},
         signals={} if rejected or failed else {f"score[{task}]": score for task, score in scores.items()},
         parameters=sizes,
     )
@@ -201,7 +193,7 @@ def _campaign(name: str, objectives: tuple[Objective, ...]) -> dict[str, Any]:
         "space": {"preset": "hybrid", "blocks": 8, "deploys_to": []},
         "proxy": {"width": 64, "head_dim": 16},
         "target": {"width": 1024, "blocks": 32, "head_dim": 64, "vocab_size": 65536, "repeat": "stretch"},
-        "objectives": [{"metric": o.name.partition("[")[0], "direction": o.direction} for o in objectives],
+        "objectives": [{"metric": o.metric, "direction": o.direction} for o in objectives],
         "tasks": [
             {"task": "text", "source": "python-stdlib", "weight": 1.0},
             {"task": "fuzzy-recall", "weight": 0.5},

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
 from archsearch.reporting.units import MINUS, Unit, finite, unit_for
 
 _PADDING = 0.06

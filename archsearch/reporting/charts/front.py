@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from archsearch.campaign.results import Candidate, Objective, Results
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Candidate, Results
 from archsearch.reporting import facts
 from archsearch.reporting.charts.axes import Axis, objective_axis
 from archsearch.reporting.charts.drawing import (
@@ -93,7 +94,7 @@ def front_picture(results: Results, across: Objective, upright: Objective, slug:
     leaders = [item for item in labels if isinstance(item, Line)]
     texts = [item for item in labels if isinstance(item, Text)]
     items = (*_frame(plot), *dots, *steps, *bars, *leaders, *points, *texts, *_legend(results))
-    title = f"{_short(upright.label)} against {_short(across.label)}"
+    title = f"{_short(upright)} against {_short(across)}"
     alt = (
         f"Scatter plot of {len(shown)} evaluated candidates: {upright.label} against {across.label}. "
         f"{len(winners)} are on the front{': ' if winners else ''}{', '.join(c.name for c in winners)}."
@@ -149,8 +150,8 @@ def _has(candidate: Candidate, *objectives: Objective) -> bool:
     return all(facts.value(candidate, objective) is not None for objective in objectives)
 
 
-def _short(label: str) -> str:
-    return label.partition(" at ")[0]
+def _short(objective: Objective) -> str:
+    return f"{objective.figure} {objective.place}".rstrip()
 
 
 def _frame(plot: _Plot) -> list[Item]:
@@ -213,8 +214,7 @@ def _chosen(plot: _Plot, candidate: Candidate, won: bool, symbol: Symbol) -> Mar
 
 def _about(plot: _Plot, candidate: Candidate) -> str:
     figures = [
-        f"{_short(o.label)} {quantity(candidate.objectives[o.name], o.unit)}"
-        for o in (plot.upright, plot.across)
+        f"{_short(o)} {quantity(candidate.objectives[o.name], o.unit)}" for o in (plot.upright, plot.across)
     ]
     return "\n".join((candidate.name, *figures, candidate.pattern))
 

@@ -1,6 +1,7 @@
 """The winners' layouts one below the other, the references below them, with quality and cost beside."""
 
-from archsearch.campaign.results import Candidate, Objective, Results
+from archsearch.campaign.objectives import QUALITY, Objective
+from archsearch.campaign.results import Candidate, Results
 from archsearch.reporting import facts
 from archsearch.reporting.charts.axes import with_unit
 from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Text, text_width, wrapped
@@ -60,7 +61,7 @@ def patterns_picture(results: Results) -> Picture:
 def objective_style(objective: Objective, candidates: list[Candidate]) -> Style:
     """How the values of an objective are written; a quality, which is a difference, with its sign."""
     values = facts.values(candidates, objective)
-    return style_for(objective.unit, values, signed=objective.name.startswith("quality"))
+    return style_for(objective.unit, values, signed=objective.metric == QUALITY)
 
 
 def _legend(left: float) -> list[Item]:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 
-from archsearch.campaign.results import Objective, Results
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.results import Results
 from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Mark, Text, corners
 from archsearch.reporting.charts.front import Picture, front_picture, objective_pairs
 from archsearch.reporting.charts.history import hypervolume_picture
@@ -128,11 +129,10 @@ def _colour(role: str) -> str:
 
 def _slugs(objectives: tuple[Objective, ...]) -> dict[str, str]:
     """A short file name for each objective: its metric, with the workload where two share a metric."""
-    metrics = Counter(o.name.partition("[")[0] for o in objectives)
+    metrics = Counter(o.metric for o in objectives)
     slugs: dict[str, str] = {}
     for objective in objectives:
-        metric = objective.name.partition("[")[0]
-        words = re.sub(r"[^\w]+", "-", metric if metrics[metric] == 1 else objective.name)
+        words = re.sub(r"[^\w]+", "-", objective.metric if metrics[objective.metric] == 1 else objective.name)
         slug = words.strip("-")[:60] or "objective"
         slugs[objective.name] = f"{slug}-{len(slugs) + 1}" if slug in slugs.values() else slug
     return slugs

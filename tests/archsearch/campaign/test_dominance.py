@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from archsearch.campaign.dominance import dominates, nondominated, ranks
 from archsearch.campaign.file import load_campaign
-from archsearch.campaign.objectives import Pricing
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.pricing import Pricing
 from archsearch.reporting.page import margins
 from archsearch.search.nsga2 import Fitness, Individual, survivors
 from genomes import InvalidInput, preset, random_genome
@@ -20,8 +20,8 @@ from hardware_profiles import device
 from hardware_profiles.validation import Errors, Validation
 from support import campaigns, report_cases
 
-QUALITY = Objective("quality", "quality", "", "max")
-LATENCY = Objective("latency", "latency", "s", "min")
+QUALITY = Objective("quality", "max")
+LATENCY = Objective("decode_latency_s", "min", device="made-up")
 FIGURES = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
 
 costs = st.one_of(
@@ -154,7 +154,7 @@ def pricing(file, *overrides: str) -> Pricing:
 
 
 def test_margins_come_from_the_validation_of_a_device(file):
-    found = {o.name.partition("[")[0]: o.margin for o in pricing(file).objectives}
+    found = {o.metric: o.margin for o in pricing(file).objectives}
     assert found.pop("prefill_latency_s") == pytest.approx(math.sqrt(2) * math.log(1.25))
     assert found.pop("decode_latency_s") == pytest.approx(math.sqrt(2) * math.log(1.1 / 0.9) / 2)
     assert set(found.values()) == {0.0}, "no validation, or nothing predicted"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from archsearch.campaign.dominance import nondominated
 from archsearch.campaign.file import load_campaign
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing, objective
-from archsearch.campaign.results import Objective
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.sections import SearchSection
 from archsearch.campaign.summary import QUALITY_FLOOR, hypervolume, reference_point
 from archsearch.launch import run
@@ -286,11 +286,11 @@ def test_objectives_have_full_names(file, section, name, direction, unit):
         if (section["metric"] != "quality")
         else load_campaign(file, ["objectives=[{metric: quality}]"])
     )
-    found = objective(campaign.objectives[0], campaign.references)
-    assert (found.name, found.direction, found.unit) == (name, direction, unit)
+    axis = campaign.objectives[0].objective(campaign.references)
+    assert (axis.name, axis.direction, axis.unit) == (name, direction, unit)
     if name == "quality":
-        assert "transformer++" in found.label
-        assert "lfm2" in found.label
+        assert "transformer++" in axis.label
+        assert "lfm2" in axis.label
 
 
 def test_bounds_reject_by_name_and_value(file):
@@ -307,7 +307,7 @@ def test_bounds_reject_by_name_and_value(file):
 
 # The arithmetic of fronts, against the plainest computation of it.
 
-COST, GAIN = Objective("cost", "cost", "", "min"), Objective("gain", "gain", "", "max")
+COST, GAIN = Objective("state_bytes", "min"), Objective("parameters", "max")
 points = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12)
 
 
@@ -351,7 +351,7 @@ def test_nondominated_in_three_dimensions(values):
 
 
 def test_quality_counts_in_deviations_and_costs_in_shares():
-    quality = Objective("quality", "quality", "", "max")
+    quality = Objective("quality", "max")
     # from -5 to 1, and from 2e9 down to 1e9
     assert hypervolume([(1.0, 1e9)], (quality, COST), (-5.0, 2e9)) == pytest.approx(6 * 0.5)
     assert hypervolume([(1.0, 3e9)], (quality, COST), (-5.0, 2e9)) == 0.0
@@ -363,15 +363,15 @@ def test_a_bound_of_zero_leaves_the_hypervolume_finite():
 
 
 def test_the_reference_point_is_bound_or_twice_the_worst_reference():
-    quality = Objective("quality", "quality", "", "max")
+    quality = Objective("quality", "max")
     references = [
-        {"cost": {"value": 3.0}, "gain": {"value": 8.0}},
-        {"cost": {"value": 5.0}, "gain": {"value": 6.0}},
+        {COST.name: {"value": 3.0}, GAIN.name: {"value": 8.0}},
+        {COST.name: {"value": 5.0}, GAIN.name: {"value": 6.0}},
     ]
     found = reference_point((quality, COST, GAIN), references)
-    assert found == {"quality": QUALITY_FLOOR, "cost": 10.0, "gain": 3.0}
+    assert found == {"quality": QUALITY_FLOOR, COST.name: 10.0, GAIN.name: 3.0}
     bounded = (replace(COST, at_most=7.0), replace(GAIN, at_least=2.0))
-    assert reference_point(bounded, references) == {"cost": 7.0, "gain": 2.0}
+    assert reference_point(bounded, references) == {COST.name: 7.0, GAIN.name: 2.0}
 
 
 # The genetic algorithm.

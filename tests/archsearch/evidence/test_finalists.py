@@ -19,7 +19,7 @@ from archsearch.campaign.directory import RunDirectory, load_run
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import read_journal
 from archsearch.campaign.ledger import Finalists, Ledger
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Summary
 from archsearch.campaign.status import status
 from archsearch.campaign.summary import ranked

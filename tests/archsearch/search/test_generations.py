@@ -12,8 +12,9 @@ from archsearch.campaign.directory import RunDirectory
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import Journal, read_journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Pricing
-from archsearch.campaign.results import Objective, Offspring
+from archsearch.campaign.objectives import Objective
+from archsearch.campaign.pricing import Pricing
+from archsearch.campaign.results import Offspring
 from archsearch.campaign.status import status
 from archsearch.reporting.page import headline
 from archsearch.search.generations import Loop
@@ -23,7 +24,7 @@ from hardware_profiles import device
 from support import GOLDEN, campaigns, report_cases
 
 WIDE = "{width: 512, head_dim: 64, blocks: 6, vocab_size: 512}"
-GAIN = Objective("gain", "gain", "", "max")
+GAIN = Objective("parameters", "max")
 
 
 @pytest.fixture

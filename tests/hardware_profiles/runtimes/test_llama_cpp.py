@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from archsearch.campaign.file import load_campaign
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from genomes import InvalidInput, Scale, accounting, parse_layout
 from hardware_profiles import Workload, device, predict
 from hardware_profiles.measuring.calibrate import calibrate

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from archsearch.campaign.file import load_campaign
-from archsearch.campaign.objectives import Pricing
+from archsearch.campaign.pricing import Pricing
 from archsearch.evidence.finalists import places
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Workload, predict
