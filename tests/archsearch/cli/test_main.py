@@ -141,7 +141,7 @@ def test_bad_arguments_exit_2_and_say_what_is_legal(call, architecture, campaign
         (["export", none, "--out", tmp_path / "x"], ["none.json"]),
         (["export", architecture, "--format", "gguf", "--out", tmp_path / "x"], ["gguf", "spec, flax"]),
         (["export", architecture, "--format", "flax", "--out", tmp_path / "x"], ["weights", "DIR#ID"]),
-        (["export", architecture, "--out", empty], ["exists"]),
+        (["export", architecture, "--out", empty], ["out = ", "legal: a new folder"]),
         (["train", none, *RECALL], ["none.json"]),
         (["train", broken, *RECALL], ["broken.arch.json"]),
         (["train", architecture, "--task", "sorting"], ["sorting", "in-context-recall"]),

@@ -1,0 +1,29 @@
+"""`flax`: the trained proxy of a candidate, a folder with weights for each task."""
+
+import json
+from pathlib import Path
+
+from archsearch.interchange.source import Trained
+from genomes import InvalidInput
+
+
+def write_proxy(trained: Trained, out: Path) -> None:
+    """Write each task's proxy into a folder of its name: architecture, result, weights as Orbax checkpoint.
+
+    Raises `InvalidInput` where the candidate finished no rung.
+    """
+    from proxies.training.checkpoints import read_trial_weights, save_weights
+
+    candidate, ledger = trained.candidate, trained.run.ledger
+    chosen = ledger.chosen(trained.proxy.fingerprint, candidate.rung) if candidate.rung >= 0 else None
+    if not chosen:
+        cause = candidate.cause or "its training is not finished"
+        raise InvalidInput(f"{candidate.id} has no weights: it finished no rung ({cause})")
+    for (task, replicate), trial in chosen.items():
+        weights = read_trial_weights(trained.run.directory.path / trial.directory)
+        architecture = trained.proxy.with_vocabulary(weights["embedding"].shape[0])
+        folder = out / (task if replicate == 0 else f"{task}-{replicate}")
+        folder.mkdir()
+        (folder / "proxy.arch.json").write_text(architecture.to_json(), encoding="utf-8")
+        (folder / "result.json").write_text(json.dumps(trial.result, indent=1) + "\n", encoding="utf-8")
+        save_weights(folder / "weights", weights)
