@@ -15,8 +15,8 @@ from archsearch.campaign.results import Candidate, Offspring, Results
 from archsearch.reporting import facts, measured, units
 from archsearch.reporting.charts.axes import with_unit
 from archsearch.reporting.charts.front import Picture
+from archsearch.reporting.charts.layouts import objective_style
 from archsearch.reporting.charts.palette import COLOURS, KINDS
-from archsearch.reporting.charts.patterns import objective_style
 from archsearch.reporting.charts.strips import cells, stored
 from archsearch.reporting.charts.svg import svg
 

@@ -18,8 +18,8 @@ from archsearch.campaign.results import Results
 from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Mark, Text, corners
 from archsearch.reporting.charts.front import Picture, front_picture, objective_pairs
 from archsearch.reporting.charts.history import hypervolume_picture
+from archsearch.reporting.charts.layouts import layouts_picture
 from archsearch.reporting.charts.palette import COLOURS
-from archsearch.reporting.charts.patterns import patterns_picture
 
 PIXELS = 2.5
 """PNG pixels to one of the drawing's."""
@@ -44,7 +44,7 @@ def front_pictures(results: Results) -> list[Picture]:
 
 def all_pictures(results: Results) -> list[Picture]:
     """The fronts, the hypervolume and the patterns."""
-    return [*front_pictures(results), hypervolume_picture(results), patterns_picture(results)]
+    return [*front_pictures(results), hypervolume_picture(results), layouts_picture(results)]
 
 
 def write_pictures(pictures: list[Picture], folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ MOST_ROWS = 40
 _ROW, _CELL_HEIGHT, _COLUMN, _EDGE = 34.0, 26.0, 112.0, 16.0
 
 
-def patterns_picture(results: Results) -> Picture:
+def layouts_picture(results: Results) -> Picture:
     """One strip a winner, at most 40, then the references that are not among them."""
     winners = facts.winners(results)
     rows = winners[:MOST_ROWS]
