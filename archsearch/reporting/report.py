@@ -7,7 +7,8 @@ from pathlib import Path
 
 from archsearch.campaign.directory import load_run
 from archsearch.campaign.results import Results
-from archsearch.reporting.charts.png import all_pictures, write_pictures
+from archsearch.reporting.charts.pictures import all_pictures
+from archsearch.reporting.charts.png import write_pictures
 from archsearch.reporting.page import render
 from archsearch.reporting.tables import write_tables
 

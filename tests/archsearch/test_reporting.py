@@ -18,9 +18,10 @@ from archsearch.reporting.charts.drawing import Mark, Text, text_width
 from archsearch.reporting.charts.front import objective_pairs, staircase
 from archsearch.reporting.charts.labels import Wanted, place
 from archsearch.reporting.charts.palette import COLOURS, KINDS
-from archsearch.reporting.charts.png import all_pictures
+from archsearch.reporting.charts.pictures import all_pictures
 from archsearch.reporting.charts.strips import cells
-from archsearch.reporting.page import columns, lead
+from archsearch.reporting.columns import columns
+from archsearch.reporting.page import lead
 from archsearch.reporting.report import write_report
 from archsearch.reporting.units import duration, percent, quantity, rate, style_for
 from support import report_cases as cases

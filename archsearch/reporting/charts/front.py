@@ -12,33 +12,23 @@ from archsearch.reporting.charts.drawing import (
     Item,
     Line,
     Mark,
+    Picture,
     Point,
     Symbol,
     Text,
     text_width,
     wrapped,
 )
+from archsearch.reporting.charts.frame import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from archsearch.reporting.charts.labels import Wanted, place
 from archsearch.reporting.units import quantity
 
-WIDTH, HEIGHT = 480.0, 400.0
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 470.0, 40.0, 330.0
 _SYMBOLS: tuple[Symbol, ...] = (
     *("square", "diamond", "triangle", "triangle-down", "pentagon", "star", "hexagon"),
 )
 _MOST_BARS = 8
 _LONGEST_BAR = 0.25
 """Intervals are drawn for at most so many winners, and where the median is at most this share of the axis."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawing, its file name without suffix, its title, and what has to be said below it."""
-
-    slug: str
-    title: str
-    drawing: Drawing
-    notes: tuple[str, ...] = ()
 
 
 def objective_pairs(results: Results) -> list[tuple[Objective, Objective]]:

@@ -4,8 +4,8 @@ from math import isfinite
 
 from archsearch.campaign.results import Results
 from archsearch.reporting.charts.axes import amount_axis, count_axis
-from archsearch.reporting.charts.drawing import Drawing, Item, Line, Mark, Point, Text
-from archsearch.reporting.charts.front import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Picture
+from archsearch.reporting.charts.drawing import Drawing, Item, Line, Mark, Picture, Point, Text
+from archsearch.reporting.charts.frame import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 
 
 def hypervolume_picture(results: Results) -> Picture:

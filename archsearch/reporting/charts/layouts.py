@@ -1,14 +1,21 @@
 """The winners' layouts one below the other, the references below them, with quality and cost beside."""
 
-from archsearch.campaign.objectives import QUALITY, Objective
 from archsearch.campaign.results import Candidate, Results
 from archsearch.reporting import facts
-from archsearch.reporting.charts.axes import with_unit
-from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Text, text_width, wrapped
-from archsearch.reporting.charts.front import Picture
+from archsearch.reporting.charts.drawing import (
+    Box,
+    Drawing,
+    Item,
+    Line,
+    Picture,
+    Text,
+    text_width,
+    wrapped,
+)
 from archsearch.reporting.charts.palette import KINDS
-from archsearch.reporting.charts.strips import Cell, cells, stored
-from archsearch.reporting.units import Style, style_for
+from archsearch.reporting.charts.strips import BlockCell, cells, stored
+from archsearch.reporting.columns import objective_style
+from archsearch.reporting.units import with_unit
 
 MOST_ROWS = 40
 _ROW, _CELL_HEIGHT, _COLUMN, _EDGE = 34.0, 26.0, 112.0, 16.0
@@ -58,12 +65,6 @@ def layouts_picture(results: Results) -> Picture:
     return Picture("patterns", "Layouts", Drawing(max(width, 420.0), y + 10, alt, tuple(items)))
 
 
-def objective_style(objective: Objective, candidates: list[Candidate]) -> Style:
-    """How the values of an objective are written; a quality, which is a difference, with its sign."""
-    values = facts.values(candidates, objective)
-    return style_for(objective.unit, values, signed=objective.metric == QUALITY)
-
-
 def _legend(left: float) -> list[Item]:
     items: list[Item] = []
     for kind, words in KINDS.items():
@@ -73,7 +74,7 @@ def _legend(left: float) -> list[Item]:
     return items
 
 
-def _row(candidate: Candidate, strip: list[Cell], width: float, y: float, left: float) -> list[Item]:
+def _row(candidate: Candidate, strip: list[BlockCell], width: float, y: float, left: float) -> list[Item]:
     own = candidate.origin == "searched"
     types = stored(candidate)
     items: list[Item] = [
@@ -91,16 +92,10 @@ def _row(candidate: Candidate, strip: list[Cell], width: float, y: float, left: 
     return items
 
 
-def _inside(cell: Cell, width: float) -> list[tuple[float, str, float]]:
+def _inside(cell: BlockCell, width: float) -> list[tuple[float, str, float]]:
     """Baseline, text and size of what fits into a cell: the operator, and below it the detail."""
-    found = []
-    lines = (
-        [(11.5, cell.operator, 9.5), (22.0, cell.detail, 9.0)]
-        if cell.detail
-        else [(16.5, cell.operator, 9.5)]
-    )
-    for line, text, size in lines:
-        fitting = min(size, width / max(text_width(text, 1.0), 1e-9))
-        if fitting >= 6:
-            found.append((line, text, fitting))
-    return found
+    lines = [(16.5, cell.operator, 9.5)]
+    if cell.detail:
+        lines = [(11.5, cell.operator, 9.5), (22.0, cell.detail, 9.0)]
+    sizes = [min(size, width / max(text_width(text, 1.0), 1e-9)) for _, text, size in lines]
+    return [(line, text, size) for (line, text, _), size in zip(lines, sizes, strict=True) if size >= 6]
