@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run
+from archsearch.campaign.events import RunFinished, RunStopped, SessionBegan
 from archsearch.campaign.file import Campaign
-from archsearch.campaign.journal import FORMAT, VERSION, Journal
+from archsearch.campaign.journal import Journal
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
 from archsearch.campaign.summary import reference_point
@@ -111,10 +112,8 @@ def resume(
 
 def _last_workers(loaded: LoadedRun) -> Workers:
     """The workers of the last session."""
-    for event in reversed(loaded.events):
-        if event["event"] == "run":
-            return Workers(event["executor"], event["address"], event["asked_workers"])
-    return Workers()
+    last = loaded.ledger.last_session
+    return Workers() if last is None else Workers(last.executor, last.address, last.asked_workers)
 
 
 def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Results:
@@ -124,10 +123,7 @@ def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Resul
     started = time.time()
     with Journal(directory.journal) as journal:
         with make_executor(workers.executor, workers.count, workers.address, settings) as executor:
-            event = journal.write(
-                "run",
-                format=FORMAT,
-                version=VERSION,
+            event = SessionBegan(
                 executor=workers.executor,
                 address=workers.address,
                 asked_workers=workers.count,
@@ -135,6 +131,7 @@ def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Resul
                 began=started,
                 reference_point=_reference_point(loaded),
             )
+            journal.write(event)
             ledger.apply(event)
 
             def look() -> None:
@@ -149,7 +146,9 @@ def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Resul
         # The workers are gone: what is measured has the machine to itself.
         with _stop_noted(journal):
             measure_finalists(loaded, journal, look)
-        ledger.apply(journal.write("finished"))
+        finished = RunFinished()
+        journal.write(finished)
+        ledger.apply(finished)
         look()
     results = loaded.results()
     write_report(results, directory.report)
@@ -163,7 +162,7 @@ def _stop_noted(journal: Journal) -> Iterator[None]:
         yield
     except BaseException as error:
         with contextlib.suppress(OSError):  # a full disk must not hide the cause
-            journal.write("stopped", reason=f"{type(error).__name__}: {error}".removesuffix(": "))
+            journal.write(RunStopped(reason=f"{type(error).__name__}: {error}".removesuffix(": ")))
         raise
 
 
@@ -216,8 +215,7 @@ def _reference_point(loaded: LoadedRun) -> dict[str, float]:
     if loaded.ledger.reference_point is not None:
         return loaded.ledger.reference_point
     campaign = loaded.campaign
-    costs: list[dict[str, Any]] = []
-    for name in campaign.references:
-        priced = loaded.pricing.costs(campaign.reference(name).at(campaign.target))
-        costs.append({key: {"value": cost.value} for key, cost in priced.items()})
+    costs = [
+        loaded.pricing.costs(campaign.reference(name).at(campaign.target)) for name in campaign.references
+    ]
     return reference_point(loaded.pricing.objectives, costs)

@@ -7,7 +7,7 @@ its last token, as serving does; a decoded token pays for them each time.
 
 from dataclasses import dataclass
 
-from genomes.architecture import Architecture
+from genomes.architecture import Architecture, per_block
 from genomes.errors import InvalidInput
 from genomes.operators import Operator
 
@@ -32,7 +32,7 @@ def norm_parameters(block: Operator, width: int) -> int:
 def parameters(architecture: Architecture) -> int:
     """Exact number of parameters, embedding, norms and head included."""
     width = architecture.width
-    blocks = sum(b.parameters(width) + norm_parameters(b, width) for b in architecture.blocks)
+    blocks = sum(per_block(architecture.blocks, lambda b: b.parameters(width) + norm_parameters(b, width)))
     tables = 1 if architecture.tied_embeddings else 2
     return blocks + width + tables * architecture.vocab_size * width
 

@@ -2,19 +2,22 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
-from genomes.errors import InvalidInput, describe
+from genomes.errors import InvalidInput, describe, named
 from genomes.operators import Operator, Share, read_operator
 from genomes.sharing import check_shares
 from genomes.stored import CacheDtype, WeightDtype, given
 
 FORMAT = "archsearch/architecture"
 VERSION = 1
+
+Result = TypeVar("Result")
 
 
 class Architecture(BaseModel):
@@ -48,17 +51,19 @@ class Architecture(BaseModel):
     def _blocks_fit(self) -> "Architecture":
         if all(block.kind == "skip" for block in self.blocks):
             raise InvalidInput("blocks: an architecture needs at least one block that is no skip")
+        checked: set[int] = set()  # one object stands for all copies of a block
         for index, block in enumerate(self.blocks):
-            try:
-                block.check(self.width)
-            except InvalidInput as error:
-                raise InvalidInput(f"blocks[{index}] ({block.name}): {error}") from None
-        check_shares(
-            alike=[block.alone for block in self.blocks],
-            shares=[block.shares for block in self.blocks],
-            shareable=[block.shareable for block in self.blocks],
-            names=[block.name for block in self.blocks],
-        )
+            if id(block) not in checked:
+                with named(f"blocks[{index}] ({block.name})"):
+                    block.check(self.width)
+                checked.add(id(block))
+        if any(block.shares for block in self.blocks):
+            check_shares(
+                alike=[block.alone for block in self.blocks],
+                shares=[block.shares for block in self.blocks],
+                shareable=[block.shareable for block in self.blocks],
+                names=[block.name for block in self.blocks],
+            )
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,8 +74,8 @@ class Architecture(BaseModel):
 
     def to_json(self) -> str:
         """The text of the architecture file: one block a line."""
-        head = self.to_dict()
-        blocks = ",\n".join("    " + json.dumps(block) for block in head.pop("blocks"))
+        head = {"format": FORMAT, "version": VERSION, **self.model_dump(exclude={"blocks"})}
+        blocks = ",\n".join(per_block(self.blocks, lambda block: "    " + json.dumps(block.to_dict())))
         lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
         return "{\n" + ",\n".join(lines) + ',\n  "blocks": [\n' + blocks + "\n  ]\n}\n"
 
@@ -82,9 +87,10 @@ class Architecture(BaseModel):
         """
         body = self.model_dump(exclude={"name", "vocab_size", "blocks"}, exclude_defaults=True)
         kept = [index for index, block in enumerate(self.blocks) if block.kind != "skip"]
-        body["blocks"] = [
-            _renumbered(self.blocks[index], kept).to_dict(exclude_defaults=True) for index in kept
-        ]
+        body["blocks"] = per_block(
+            [self.blocks[index] for index in kept],
+            lambda block: _renumbered(block, kept).to_dict(exclude_defaults=True),
+        )
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -108,6 +114,18 @@ class Architecture(BaseModel):
             return Architecture(**fields | changes)
         except ValidationError as error:
             raise InvalidInput(describe(error)) from None
+
+
+def per_block(blocks: Sequence[Operator], function: Callable[[Operator], Result]) -> list[Result]:
+    """What a function gives for each block, computed once for all places where one object stands.
+
+    A layout at a scale puts one object wherever a block is repeated without sharing (`Layout.at`).
+    """
+    results: dict[int, Result] = {}
+    for block in blocks:
+        if id(block) not in results:
+            results[id(block)] = function(block)
+    return [results[id(block)] for block in blocks]
 
 
 def read_architecture(data: object, source: str = "architecture") -> Architecture:

@@ -1,6 +1,7 @@
 """The one exception for what a user wrote and cannot be used, and the words for it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ def refused(field: str, value: object, legal: str, hint: str = "") -> InvalidInp
     """
     shown = repr(value) if isinstance(value, str) else str(value)
     return InvalidInput("; ".join(filter(None, (f"{field} = {shown}", f"legal: {legal}", hint))))
+
+
+@contextmanager
+def named(key: str) -> Iterator[None]:
+    """Put the key of what is being read before the message of an `InvalidInput`."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{key}: {error}") from None
 
 
 def describe(error: "ValidationError", known: Iterable[str] = ()) -> str:

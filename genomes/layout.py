@@ -15,7 +15,7 @@ left out is stored as the arithmetic.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -86,18 +86,14 @@ class Block:
 
     def at(self, scale: Scale) -> Operator:
         """The block's operator at a scale, without its shares: `Layout.at` places them."""
+        minus = None if self.minus is None else self.minus.operator
         try:
-            operator = self.operator.at(scale, dict(self.settings))
-            if self.minus is not None:
-                minus = self.minus.operator.at(scale, dict(self.minus.settings))
-                operator = Difference(plus=operator, minus=minus)
-            operator.check(scale.width)
+            return _sized(self.alone, scale, self.operator, minus)
         except (InvalidInput, ValidationError) as error:
             reason = describe(error) if isinstance(error, ValidationError) else error
             raise InvalidInput(
                 f"{self} at width {scale.width}, head_dim {scale.head_dim}: {reason}"
             ) from None
-        return operator
 
     def __str__(self) -> str:
         arguments = []
@@ -164,14 +160,14 @@ class Layout:
         `InvalidInput` where no block is left, fewer blocks leave out a whole kind of them, or the ratios
         give no whole sizes.
         """
-        sized = {block: block.at(scale) for block in dict.fromkeys(block.alone for block in self.blocks)}
+        sized = [block.alone.at(scale) for block in self.blocks]
         self._check_kinds(scale)
         kept = [i for i in scale.indices(len(self)) if self.blocks[i].operator.kind != "skip"]
         if not kept:
             raise InvalidInput(f"{self}: every block is a skip; at least one must not be")
         placed = place_shares([block.shares for block in self.blocks], kept)
         blocks = tuple(
-            sized[self.blocks[i].alone].model_copy(update={"shares": shares})
+            sized[i].model_copy(update={"shares": shares}) if shares else sized[i]
             for i, shares in zip(kept, placed, strict=True)
         )
         return Architecture(
@@ -197,6 +193,16 @@ class Layout:
                 f"{self}: {scale.repeat} to {scale.blocks} blocks leaves out every block of kind "
                 f"{', '.join(lost)}; it needs {enough} blocks"
             )
+
+
+@lru_cache(maxsize=4096)
+def _sized(block: Block, scale: Scale, plus: type[Operator], minus: type[Operator] | None) -> Operator:
+    """A block's operator at a scale, its classes being what its names mean; searches ask again and again."""
+    operator = plus.at(scale, dict(block.settings))
+    if block.minus is not None and minus is not None:
+        operator = Difference(plus=operator, minus=minus.at(scale, dict(block.minus.settings)))
+    operator.check(scale.width)
+    return operator
 
 
 @cache

@@ -2,9 +2,9 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -78,9 +78,19 @@ class TrialResult:
     """Wall time by phase: training, compilation, evaluation, other."""
     versions: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote, also by an older version; a number that is not finite counts as none."""
+        plain = {name: _none_for_lost(data[name]) for name in data if name in cls.__dataclass_fields__}
+        return cls(**plain)
+
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
         return asdict(self)
+
+
+def _none_for_lost(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def derive_seed(campaign_seed: int, fingerprint: str, replicate: int) -> int:

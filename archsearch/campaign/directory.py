@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.campaign.file import Campaign, load_campaign
-from archsearch.campaign.journal import Damage, Event, read_journal
+from archsearch.campaign.journal import Damage, read_journal
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
@@ -103,7 +103,6 @@ class LoadedRun:
     campaign: Campaign
     pricing: Pricing
     ledger: Ledger
-    events: list[Event]
     damages: list[Damage]
 
     def results(self) -> Results:
@@ -127,7 +126,7 @@ def load_run(path: Path | str) -> LoadedRun:
     ledger = Ledger(campaign)
     for event in events:
         ledger.apply(event)
-    return LoadedRun(directory, campaign, pricing, ledger, events, damages)
+    return LoadedRun(directory, campaign, pricing, ledger, damages)
 
 
 def environment() -> dict[str, Any]:

@@ -55,14 +55,15 @@ def nondominated(values: Sequence[Sequence[float]], objectives: Sequence[Objecti
 
 
 def ranks(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
-    """The front that each lies on: 0 where nothing dominates it, 1 where only those of 0 do, and so on."""
-    found = [-1] * len(values)
+    """The front that each value lies on: 0 where nothing dominates it, 1 where only those of 0 do, and so
+    on."""
+    fronts = [-1] * len(values)
     left, rank = list(range(len(values))), 0
     while left:
         kept = nondominated([values[index] for index in left], objectives)
         for index, keep in zip(left, kept, strict=True):
             if keep:
-                found[index] = rank
-        left = [index for index in left if found[index] < 0]
+                fronts[index] = rank
+        left = [index for index in left if fronts[index] < 0]
         rank += 1
-    return found
+    return fronts

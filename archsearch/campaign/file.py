@@ -19,7 +19,7 @@ from archsearch.campaign.sections import (
     TaskSection,
 )
 from genomes import InvalidInput, Layout, Operator, Scale, SearchSpace, random_genome, reference, retune
-from genomes.errors import describe
+from genomes.errors import describe, named
 from proxies.trial import TrialConfig
 
 PARAMETERS_TOLERANCE = 0.01
@@ -46,12 +46,12 @@ class Campaign(Section):
     def _fits_together(self) -> Self:
         if "quality" not in [o.metric for o in self.objectives]:
             raise ValueError("objectives: one must be {metric: quality}; without it nothing needs training")
-        for what, found in (
-            ("objectives", [o.objective().name for o in self.objectives]),
+        for what, names in (
+            ("objectives", [section.objective().name for section in self.objectives]),
             ("references", self.references),
         ):
-            for name in found:
-                if found.count(name) > 1:
+            for name in names:
+                if names.count(name) > 1:
                     raise ValueError(f"{what}: {name} is given twice")
         if self.proxy.blocks is not None:
             raise ValueError(
@@ -69,21 +69,25 @@ class Campaign(Section):
 
         Raises `InvalidInput` naming the key.
         """
-        space = _keyed("space", lambda: self.search_space)
-        for blocks in {space.fewest, space.blocks}:
-            fixed = space.with_blocks(blocks, blocks)
-            _keyed("space", lambda fixed=fixed: random_genome(fixed, np.random.default_rng(0)))
-        _keyed("space.parameters", lambda: self._check_budget(space))
+        with named("space"):
+            space = self.search_space
+            for blocks in {space.fewest, space.blocks}:
+                random_genome(space.with_blocks(blocks, blocks), np.random.default_rng(0))
+        with named("space.parameters"):
+            self._check_budget(space)
         for key, scale in (("proxy", self.proxy), ("target", self.target)):
-            _keyed(f"space at the {key} scale", lambda scale=scale: space.check_scale(scale))
+            with named(f"space at the {key} scale"):
+                space.check_scale(scale)
             for i, name in enumerate(self.references):
-                layout = _keyed(f"references.{i}", lambda name=name: self.reference(name))
-                _keyed(
-                    f"references.{i} at the {key} scale", lambda layout=layout, scale=scale: layout.at(scale)
-                )
+                with named(f"references.{i}"):
+                    layout = self.reference(name)
+                with named(f"references.{i} at the {key} scale"):
+                    layout.at(scale)
         for i, _ in enumerate(self.tasks):
-            config = _keyed("budget", lambda i=i: self.trial_config(i, 0, self.budget.learning_rates[0]))
-            _keyed(f"tasks.{i}", config.make_task)
+            with named("budget"):
+                config = self.trial_config(i, 0, self.budget.learning_rates[0])
+            with named(f"tasks.{i}"):
+                config.make_task()
 
     def _check_budget(self, space: SearchSpace) -> None:
         """Raise `InvalidInput` where not one of several random candidates can have `space.parameters`."""
@@ -98,15 +102,15 @@ class Campaign(Section):
 
     def blocks(self) -> dict[str, Operator]:
         """Each block that candidates and references may have, at the proxy scale, by where it comes from."""
-        found = {
+        blocks = {
             f"class {each.name} ({variant})": variant.at(self.proxy)
             for each in self.search_space.classes
             for variant in each.variants
         }
         for name in self.references:
             for index, block in enumerate(self.reference(name)):
-                found.setdefault(f"references: {name}: block {index} ({block.alone})", block.at(self.proxy))
-        return found
+                blocks.setdefault(f"references: {name}: block {index} ({block.alone})", block.at(self.proxy))
+        return blocks
 
     def at_budget(self, layout: Layout) -> Layout:
         """The layout as it is judged: with `space.parameters` at the target. Raises `InvalidInput`."""
@@ -173,7 +177,7 @@ def load_campaign(path: Path | str, overrides: Sequence[str] = ()) -> Campaign:
 
 def _legal_keys(error: ValidationError) -> str:
     """For each section with an unknown key, the keys that it has."""
-    found = {}
+    sections = {}
     for item in error.errors(include_url=False):
         if item["type"] == "extra_forbidden":
             *section, _ = item["loc"]
@@ -182,8 +186,8 @@ def _legal_keys(error: ValidationError) -> str:
                 if isinstance(part, str):
                     annotation = model.model_fields[part].annotation
                     model = (get_args(annotation) or (annotation,))[0]
-            found[".".join(map(str, section)) or "a campaign"] = ", ".join(model.model_fields)
-    return "".join(f"; keys of {section}: {keys}" for section, keys in found.items())
+            sections[".".join(map(str, section)) or "a campaign"] = ", ".join(model.model_fields)
+    return "".join(f"; keys of {section}: {keys}" for section, keys in sections.items())
 
 
 def _set(data: dict[str, Any], override: str) -> None:
@@ -216,10 +220,3 @@ def _index(place: list[Any], part: str, override: str) -> int:
     if not (part.isascii() and part.isdigit()) or int(part) >= len(place):
         raise InvalidInput(f"--set {override}: {part!r} is no index of a list of {len(place)}")
     return int(part)
-
-
-def _keyed(key: str, action: Any) -> Any:
-    try:
-        return action()
-    except InvalidInput as error:
-        raise InvalidInput(f"{key}: {error}") from None

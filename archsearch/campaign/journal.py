@@ -1,31 +1,24 @@
-"""The journal: an append-only file of events, one JSON object a line, one writer, forced to disk.
+"""The journal: an append-only file of events, one a line, one writer, forced to disk.
 
-Events: `run` (a session began), `candidate` (admitted or rejected), `job` (one rung of one candidate was
-trained, or failed), `retry`, `generation`, `finalists` (who is measured after the search), `measured` (one of
-them on one device, or failed), `stopped`, `finished`. Everything else is derived
+`archsearch.campaign.events` says which events there are; everything else is derived from them
 (`archsearch.campaign.ledger`).
 """
 
 import fcntl
-import json
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+from archsearch.campaign.events import Event, NotAnEventError, event_line, read_event
 from genomes import InvalidInput
-
-FORMAT = "archsearch/journal"
-VERSION = 1
-
-Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A line that is no event, and what was done about it."""
+    """A line of the journal that is no event, and so was left out."""
 
     line: int
     text: str
@@ -51,15 +44,11 @@ class Journal:
                 time.sleep(0.05)
         self._end_last_line()
 
-    def write(self, kind: str, **fields: Any) -> Event:
-        """Append an event and force it to disk; returns it as it will be read back."""
-        event = {"event": kind, "at": round(time.time(), 3), **fields}
-        line = json.dumps(event, separators=(",", ":"))
-        self._file.write(line + "\n")
+    def write(self, event: Event) -> None:
+        """Append an event and force it to disk."""
+        self._file.write(event_line(event) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        found: Event = json.loads(line)
-        return found
 
     def close(self) -> None:
         """Close the file and let go of the lock."""
@@ -99,7 +88,7 @@ def is_written(path: Path) -> bool:
 def read_journal(path: Path) -> tuple[list[Event], list[Damage]]:
     """All events in order, and the lines that are none.
 
-    Raises `InvalidInput` where there is no journal, or a newer one than this version reads.
+    Raises `InvalidInput` where there is no journal, or one that another version wrote.
     """
     try:
         lines = path.read_bytes().splitlines()
@@ -111,16 +100,9 @@ def read_journal(path: Path) -> tuple[list[Event], list[Damage]]:
         if not line.strip():
             continue
         try:
-            event = json.loads(line)
-            known = isinstance(event, dict) and isinstance(event["event"], str) and "at" in event
-        except (ValueError, KeyError):
-            known = False
-        if not known:
+            events.append(read_event(line))
+        except NotAnEventError:
             damages.append(Damage(number, line.decode("utf-8", errors="replace")))
-            continue
-        if event["event"] == "run" and event.get("version") != VERSION:
-            raise InvalidInput(
-                f"{path}: version = {event.get('version')!r}; this archsearch reads version {VERSION}"
-            )
-        events.append(event)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error}") from None
     return events, damages

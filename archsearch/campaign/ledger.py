@@ -5,37 +5,23 @@ A live run and one that is read back go through the same `apply`, so resuming is
 
 import statistics
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
+from archsearch.campaign.events import (
+    CandidateRecord,
+    Event,
+    FinalistsChosen,
+    GenerationDone,
+    JobRecord,
+    MeasurementRecord,
+    RunFinished,
+    SessionBegan,
+)
 from archsearch.campaign.file import Campaign
-from archsearch.campaign.journal import Event
 from archsearch.campaign.results import Offspring, Summary
-from proxies.trial import best_index
-
-MEASURING = ("finalists", "measured")
-"""Events of the time after the search, when the workers are gone."""
+from proxies.trial import TrialResult, best_index
 
 Signals = dict[str, float]
-
-
-@dataclass(frozen=True)
-class CandidateRecord:
-    """A candidate as its event says it."""
-
-    fingerprint: str
-    proxy: str
-    name: str
-    origin: str
-    genome: str | None
-    pattern: str
-    kinds: tuple[str, ...]
-    generation: int
-    costs: dict[str, dict[str, float]]
-    parameters: dict[str, int]
-    rejected: str | None
-    weights: str | None = None
-    cache: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,19 +35,27 @@ class TrialRecord:
     rung: int
     replicate: int
     directory: str
-    result: dict[str, Any]
+    result: TrialResult
 
 
 @dataclass(frozen=True)
-class Finalists:
-    """What is measured after the search."""
+class Presence:
+    """The time that a process spent on the run, in Unix seconds."""
 
-    candidates: tuple[str, ...]
-    """Fingerprints, best first."""
-    measurements: int
-    """Of all candidates on all devices."""
-    unmeasured: dict[str, str]
-    """Why not, by objective."""
+    began: float
+    last_sign: float
+    """When it wrote its last event."""
+    workers: int
+    """Most jobs at a time."""
+    last_sign_of_workers: float
+    """When it wrote its last event while it had workers: they are gone when finalists are measured."""
+
+    def seen(self, at: float, measuring: bool) -> "Presence":
+        """The presence after another event."""
+        last = max(self.last_sign, at)
+        return replace(
+            self, last_sign=last, last_sign_of_workers=self.last_sign_of_workers if measuring else last
+        )
 
 
 @dataclass
@@ -70,10 +64,12 @@ class Ledger:
 
     campaign: Campaign
     candidates: dict[str, CandidateRecord] = field(default_factory=dict)
+    """Candidates by fingerprint."""
     trials: dict[str, TrialRecord] = field(default_factory=dict)
+    """Trials by key."""
     failures: dict[tuple[str, int], str] = field(default_factory=dict)
     """Cause of a failed job, by proxy fingerprint and rung."""
-    asked: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    asked: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
     """Keys of the trials of a proxy at a rung."""
     completions: list[tuple[str, int]] = field(default_factory=list)
     """Proxy and rung in the order in which they were done."""
@@ -82,11 +78,14 @@ class Ledger:
     startup_seconds: float = 0.0
     offspring: Offspring = field(default_factory=Offspring)
     cached: int = 0
-    sessions: list[list[float]] = field(default_factory=list)
-    """Begin and last sign of each session, its number of workers, and the last sign while it had them."""
+    """Trials asked for again and taken from the record."""
+    sessions: list[Presence] = field(default_factory=list)
+    """Presence of each process that carried the run on."""
+    last_session: SessionBegan | None = None
     reference_point: dict[str, float] | None = None
+    """Corner of the hypervolume, by objective."""
     finished: bool = False
-    finalists: Finalists | None = None
+    finalists: FinalistsChosen | None = None
     measured: dict[str, dict[str, Summary]] = field(default_factory=lambda: defaultdict(dict))
     """Figures by candidate and objective."""
     measured_failures: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
@@ -97,55 +96,55 @@ class Ledger:
     _measuring: bool = field(default=False, init=False)
 
     def apply(self, event: Event) -> None:
-        """Take in one event; unknown kinds are left alone."""
-        self._measuring = event["event"] != "run" and (self._measuring or event["event"] in MEASURING)
-        if self.sessions and event["event"] != "run":
-            session = self.sessions[-1]
-            session[1] = max(session[1], event["at"])
-            session[3] = session[3] if self._measuring else session[1]
-        match event["event"]:
-            case "run":
-                self.sessions.append([event["began"], event["at"], float(event["workers"]), event["at"]])
-                self.reference_point = event["reference_point"]
-            case "candidate":
-                fields = {k: v for k, v in event.items() if k not in ("event", "at")}
-                record = CandidateRecord(**fields | {"kinds": tuple(fields["kinds"])})
-                self.candidates[record.fingerprint] = record
-            case "job":
+        """Take in one event; unknown kinds only prove presence."""
+        match event:
+            case SessionBegan():
+                self._measuring = False
+                self.sessions.append(Presence(event.began, event.at, event.workers, event.at))
+                self.last_session, self.reference_point = event, event.reference_point
+                return
+            case CandidateRecord():
+                self.candidates[event.fingerprint] = event
+            case JobRecord():
                 self._apply_job(event)
-            case "generation":
-                self.offspring = _offspring(event)
-                self.cached = event["cached"]
-            case "finalists":
-                self.finalists = Finalists(
-                    tuple(event["candidates"]), event["measurements"], event["unmeasured"]
-                )
-            case "measured":
-                self._apply_measured(event)
-            case "finished":
+            case GenerationDone():
+                self.offspring, self.cached = event.offspring, event.cached
+            case FinalistsChosen():
+                self._measuring, self.finalists = True, event
+            case MeasurementRecord():
+                self._measuring = True
+                self._apply_measurement(event)
+            case RunFinished():
                 self.finished = True
+        if self.sessions:
+            self.sessions[-1] = self.sessions[-1].seen(event.at, self._measuring)
 
-    def _apply_measured(self, event: Event) -> None:
-        self.measurement_seconds.append(event["seconds"])
-        self.measurements_failed += event["failure"] is not None
-        trust = {key: event[key] for key in ("repeat_spread", "stable", "disturbed")}
-        for name in event["objectives"]:
-            if event["failure"] is not None:
-                self.measured_failures[event["candidate"]][name] = event["failure"]
-            else:
-                figure = event["figures"][name.partition("[")[0]]
-                self.measured[event["candidate"]][name] = Summary(**figure, **trust)
+    def _apply_measurement(self, event: MeasurementRecord) -> None:
+        self.measurement_seconds.append(event.seconds)
+        if event.failure is None:
+            self.measured[event.candidate] |= event.summaries()
+        else:
+            self.measurements_failed += 1
+            self.measured_failures[event.candidate] |= dict.fromkeys(event.objectives, event.failure)
 
-    def _apply_job(self, event: Event) -> None:
-        place = (event["proxy"], event["rung"])
-        self.startup_seconds += event["startup_seconds"]
-        self.job_seconds.append((event["rung"], event["seconds"]))
-        for fields in event["trials"]:
-            record = TrialRecord(candidate=event["candidate"], rung=event["rung"], **fields)
-            self.trials[record.key] = record
-        self.asked[place] = event["asked"]
-        if event["failure"] is not None:
-            self.failures[place] = f"{event['failure']['kind']}: {event['failure']['message']}"
+    def _apply_job(self, event: JobRecord) -> None:
+        place = (event.proxy, event.rung)
+        self.startup_seconds += event.startup_seconds
+        self.job_seconds.append((event.rung, event.seconds))
+        for trial in event.trials:
+            self.trials[trial.key] = TrialRecord(
+                key=trial.key,
+                id=trial.id,
+                candidate=event.candidate,
+                task=trial.task,
+                rung=event.rung,
+                replicate=trial.replicate,
+                directory=trial.directory,
+                result=trial.result,
+            )
+        self.asked[place] = event.asked
+        if event.failure is not None:
+            self.failures[place] = f"{event.failure.kind}: {event.failure.message}"
         self.completions.append(place)
 
     def chosen(self, proxy: str, rung: int) -> dict[tuple[str, int], TrialRecord] | None:
@@ -158,7 +157,7 @@ class Ledger:
             record = self.trials[key]
             groups[record.task, record.replicate].append(record)
         return {
-            place: group[best_index([r.result["validation_loss"] for r in group])]
+            place: group[best_index([r.result.validation_loss for r in group])]
             for place, group in groups.items()
         }
 
@@ -167,8 +166,8 @@ class Ledger:
         if cause := self.failures.get((proxy, rung)):
             return cause
         for (task, _), record in (self.chosen(proxy, rung) or {}).items():
-            if record.result["status"] != "ok":
-                return f"{task}: {record.result['cause']}"
+            if record.result.status != "ok":
+                return f"{task}: {record.result.cause}"
         return None
 
     def signals(self, proxy: str, rung: int) -> Signals | None:
@@ -178,7 +177,8 @@ class Ledger:
             return None
         scores: dict[str, list[float]] = defaultdict(list)
         for (task, _), record in chosen.items():
-            scores[task].append(record.result["score"])
+            assert record.result.score is not None  # a trial that is ok has one
+            scores[task].append(record.result.score)
         return {task: statistics.fmean(values) for task, values in scores.items()}
 
     def references(self) -> list[CandidateRecord]:
@@ -227,15 +227,8 @@ class Ledger:
 
     def wall_seconds(self) -> float:
         """Wall time of all sessions."""
-        return sum(last - first for first, last, *_ in self.sessions)
+        return sum(each.last_sign - each.began for each in self.sessions)
 
     def worker_seconds(self) -> float:
         """Wall time of all workers of all sessions."""
-        return sum((last - first) * workers for first, _, workers, last in self.sessions)
-
-
-def _offspring(event: Event) -> Offspring:
-    """Of a `generation` event; older ones hold only the number of genes redrawn."""
-    if "offspring" in event:
-        return Offspring(**event["offspring"])
-    return Offspring(redrawn={"unknown": event["redrawn"]} if event["redrawn"] else {})
+        return sum((each.last_sign_of_workers - each.began) * each.workers for each in self.sessions)

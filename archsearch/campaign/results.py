@@ -1,6 +1,6 @@
 """What a campaign knows: candidates, their costs, signals and quality, and the front.
 
-Plain frozen values, derived from the journal by `archsearch.campaign.journal`; the report, `status` and the
+Plain frozen values, derived from the ledger by `archsearch.campaign.summary`; the report, `status` and the
 export read nothing else.
 """
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from archsearch.campaign.objectives import Objective
 from genomes.stored import given
+from proxies.trial import TrialResult
 
 Origin = Literal["searched", "reference"]
 Status = Literal["evaluated", "failed", "rejected"]
@@ -16,8 +17,7 @@ Status = Literal["evaluated", "failed", "rejected"]
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of a candidate; `result` is the worker's record
-    (`proxies.trial.TrialResult`)."""
+    """One training of a candidate."""
 
     id: str
     """`TASK-STEPS-LR-SEED`, the name of its directory."""
@@ -30,8 +30,7 @@ class Trial:
     status: Literal["ok", "failed"]
     chosen: bool
     """Whether its learning rate was the best on validation, so that its score is the signal."""
-    result: dict[str, Any]
-    """Among others `loss`, `accuracy`, `score`, `metric`, `seconds` by phase, `cause` of a failure."""
+    result: TrialResult
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,17 @@
 """From a ledger to results: quality, the front and its hypervolume."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import moocore
 import numpy as np
 
 from archsearch.campaign.dominance import nondominated, ranks
-from archsearch.campaign.ledger import CandidateRecord, Ledger
+from archsearch.campaign.events import CandidateRecord
+from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import QUALITY, Objective
 from archsearch.campaign.results import Candidate, HypervolumePoint, Results, Status, Trial
+from hardware_profiles import Estimate
 from proxies.tasks import TASKS
 from proxies.trial import PHASES
 
@@ -23,7 +26,7 @@ def resolutions(ledger: Ledger) -> dict[str, float]:
 
 
 def reference_point(
-    objectives: tuple[Objective, ...], references: list[dict[str, dict[str, float]]]
+    objectives: tuple[Objective, ...], references: Sequence[Mapping[str, Estimate]]
 ) -> dict[str, float]:
     """The corner that the hypervolume is measured from, fixed before anything is trained.
 
@@ -32,7 +35,7 @@ def reference_point(
     """
     point = {}
     for o in objectives:
-        values = [costs[o.name]["value"] for costs in references if o.name in costs]
+        values = [costs[o.name].value for costs in references if o.name in costs]
         if o.name == QUALITY:
             point[o.name] = QUALITY_FLOOR
         elif o.direction == "min":
@@ -69,7 +72,7 @@ def objective_values(
     quality = ledger.quality(record.proxy, rung, resolutions(ledger))
     if quality is None or any(o.name != QUALITY and o.name not in record.costs for o in objectives):
         return None
-    return tuple(quality if o.name == QUALITY else record.costs[o.name]["value"] for o in objectives)
+    return tuple(quality if o.name == QUALITY else record.costs[o.name].value for o in objectives)
 
 
 def front(ledger: Ledger, objectives: tuple[Objective, ...]) -> list[CandidateRecord]:
@@ -131,7 +134,7 @@ def candidate(record: CandidateRecord, ledger: Ledger, objectives: tuple[Objecti
     failures = [cause for r in rungs if (cause := ledger.failure(record.proxy, r)) is not None]
     quality = ledger.quality(record.proxy, rung, resolutions(ledger)) if rung >= 0 else None
     status: Status = "rejected" if record.rejected else "failed" if failures else "evaluated"
-    values = {name: cost["value"] for name, cost in record.costs.items()}
+    values = {name: cost.value for name, cost in record.costs.items()}
     if quality is not None:
         values[QUALITY] = quality
     signals = (ledger.signals(record.proxy, rung) or {}) if rung >= 0 else {}
@@ -148,7 +151,7 @@ def candidate(record: CandidateRecord, ledger: Ledger, objectives: tuple[Objecti
         cause=record.rejected or next(iter(failures), None),
         rung=rung,
         objectives={o.name: values[o.name] for o in objectives if o.name in values},
-        intervals={name: (cost["low"], cost["high"]) for name, cost in record.costs.items()},
+        intervals={name: (cost.low, cost.high) for name, cost in record.costs.items()},
         signals={f"score[{task}]": score for task, score in signals.items()},
         parameters=record.parameters,
         weights=record.weights,
@@ -172,7 +175,7 @@ def worker_time(ledger: Ledger) -> dict[str, float]:
     """Seconds of all workers by phase; `idle` is what no job and no start-up accounts for."""
     seconds = dict.fromkeys(PHASES, 0.0)
     for trial in ledger.trials.values():
-        for phase, spent in trial.result["seconds"].items():
+        for phase, spent in trial.result.seconds.items():
             seconds[phase] += spent
     jobs = sum(spent for _, spent in ledger.job_seconds)
     seconds["other"] += max(0.0, jobs - sum(seconds.values()))
@@ -202,10 +205,10 @@ def results(
             candidate=t.candidate[:8],
             task=t.task,
             rung=t.rung,
-            steps=t.result["steps"],
-            learning_rate=t.result["learning_rate"],
-            seed=t.result["seed"],
-            status=t.result["status"],
+            steps=t.result.steps,
+            learning_rate=t.result.learning_rate,
+            seed=t.result.seed,
+            status=t.result.status,
             chosen=t.key in chosen,
             result=t.result,
         )

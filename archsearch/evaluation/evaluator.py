@@ -6,17 +6,18 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archsearch.campaign.events import CandidateRecord, JobRecord, JobRetried, TrialDone
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import CandidateRecord, Ledger, TrialRecord
+from archsearch.campaign.ledger import Ledger, TrialRecord
 from archsearch.evaluation.job import FUNCTION
 from archsearch.executors import Executor, Job, Outcome
 from genomes import Architecture
-from proxies.trial import TRAINING_VERSION, derive_seed
+from proxies.trial import TRAINING_VERSION, TrialResult, derive_seed
 
 CHECKPOINT = "checkpoint"
 FULL_DISK = os.strerror(errno.ENOSPC)
@@ -139,7 +140,7 @@ class Evaluator:
                 shorter = before[task, replicate] if before is not None else None
                 rates = self.campaign.budget.learning_rates
                 if shorter is not None:
-                    rates = [shorter.result["learning_rate"]]
+                    rates = [shorter.result.learning_rate]
                 found += [self._plan(record, rung, index, replicate, rate, shorter) for rate in rates]
         return found
 
@@ -179,7 +180,7 @@ class Evaluator:
         if outcome.failure is None or outcome.failure.kind != "crashed" or outcome.key in self._retried:
             return False
         self._retried.add(outcome.key)
-        self.journal.write("retry", job=outcome.key, failure=asdict(outcome.failure))
+        self.journal.write(JobRetried(job=outcome.key, failure=outcome.failure))
         self.executor.submit(self._in_flight[outcome.key].job)
         return True
 
@@ -187,28 +188,28 @@ class Evaluator:
         job = self._in_flight.pop(outcome.key)
         record, rung, plans, missing = job.record, job.rung, job.plans, job.missing
         results = outcome.result["results"] if outcome.result is not None else []
-        event = self.journal.write(
-            "job",
+        event = JobRecord(
             candidate=record.fingerprint,
             proxy=record.proxy,
             rung=rung,
             worker=outcome.worker,
             seconds=round(outcome.seconds, 3),
             startup_seconds=round(outcome.startup_seconds, 3),
-            failure=outcome.failure and asdict(outcome.failure),
-            asked=[plan.key for plan in plans],
-            trials=[
-                {
-                    "key": plan.key,
-                    "id": plan.id,
-                    "task": plan.task,
-                    "replicate": plan.replicate,
-                    "directory": plan.directory,
-                    "result": result,
-                }
+            failure=outcome.failure,
+            asked=tuple(plan.key for plan in plans),
+            trials=tuple(
+                TrialDone(
+                    key=plan.key,
+                    id=plan.id,
+                    task=plan.task,
+                    replicate=plan.replicate,
+                    directory=plan.directory,
+                    result=TrialResult.from_dict(result),
+                )
                 for plan, result in zip(missing, results, strict=False)
-            ],
+            ),
         )
+        self.journal.write(event)
         self.ledger.apply(event)
         self._drop_checkpoints(record.proxy, rung)
         return record, rung

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from archsearch.campaign.directory import LoadedRun
+from archsearch.campaign.events import CandidateRecord, FinalistsChosen, MeasurementRecord
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import CandidateRecord, Finalists, Ledger
+from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import ON_A_DEVICE, Objective
 from archsearch.campaign.pricing import Pricing, workload
 from archsearch.campaign.summary import candidate, ranked
@@ -104,19 +105,21 @@ def measure_finalists(loaded: LoadedRun, journal: Journal, look: Callable[[], No
     found = places(loaded.pricing)
     possible = [place for place in found if place.way is not None]
     chosen = ranked(ledger, objectives)[: campaign.finalists.count]
-    finalists = Finalists(
+    finalists = FinalistsChosen(
         candidates=tuple(record.fingerprint for record in chosen),
         measurements=len(chosen) * len(possible),
         unmeasured={name: place.why_not for place in found if not place.way for name in place.objectives},
     )
     if finalists != ledger.finalists:
-        ledger.apply(journal.write("finalists", **asdict(finalists)))
+        journal.write(finalists)
+        ledger.apply(finalists)
     for record in chosen:
         for place in possible:
             if not _known(record, place, ledger):
                 look()
                 event = _measure(record, place, loaded, look)
-                ledger.apply(journal.write("measured", **event))
+                journal.write(event)
+                ledger.apply(event)
         folder = loaded.directory.candidate(record.fingerprint)
         write_json(folder / "result.json", asdict(candidate(record, ledger, objectives)))
     look()
@@ -165,8 +168,8 @@ def _known(record: CandidateRecord, place: Place, ledger: Ledger) -> bool:
 
 def _measure(
     record: CandidateRecord, place: Place, loaded: LoadedRun, look: Callable[[], None]
-) -> dict[str, Any]:
-    """The event of a measurement, less its kind."""
+) -> MeasurementRecord:
+    """Measure a candidate at a place, and make the event of it."""
     started, found, failure = time.monotonic(), None, None
     try:
         path = loaded.directory.candidate(record.fingerprint) / "target.arch.json"
@@ -178,23 +181,24 @@ def _measure(
     said = found or {}
     spread = said.get("repeat_spread")
     known = isinstance(spread, int | float) and not isinstance(spread, bool) and math.isfinite(spread)
-    flags = {key: said.get(key) for key in ("stable", "disturbed")}
-    return {
-        "candidate": record.fingerprint,
-        "device": place.name,
-        "way": place.way,
-        "context": place.workload.context,
-        "batch": place.workload.batch,
-        "dtype": place.workload.dtype,
-        "weights": place.workload.weight_dtype,
-        "cache": place.workload.cache_dtype,
-        "objectives": list(place.objectives),
-        "figures": found and {f: {p: float(found[f][p]) for p in PERCENTILES} for f in FIGURES},
-        "repeat_spread": spread if known else None,
-        **{key: flag if isinstance(flag, bool) else None for key, flag in flags.items()},
-        "seconds": round(time.monotonic() - started, 3),
-        "failure": failure,
-    }
+    flags = {key: said[key] if isinstance(said.get(key), bool) else None for key in ("stable", "disturbed")}
+    return MeasurementRecord(
+        candidate=record.fingerprint,
+        device=place.name,
+        way=place.way,
+        context=place.workload.context,
+        batch=place.workload.batch,
+        dtype=place.workload.dtype,
+        weights=place.workload.weight_dtype,
+        cache=place.workload.cache_dtype,
+        objectives=place.objectives,
+        figures=found and {f: {p: float(found[f][p]) for p in PERCENTILES} for f in FIGURES},
+        repeat_spread=spread if known else None,
+        stable=flags["stable"],
+        disturbed=flags["disturbed"],
+        seconds=round(time.monotonic() - started, 3),
+        failure=failure,
+    )
 
 
 def _figures(

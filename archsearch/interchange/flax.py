@@ -1,10 +1,10 @@
 """`flax`: the trained proxy of a candidate, a folder with weights for each task."""
 
-import json
 from pathlib import Path
 
 from archsearch.interchange.source import Trained
 from genomes import InvalidInput
+from genomes.files import write_json
 
 
 def write_proxy(trained: Trained, out: Path) -> None:
@@ -25,5 +25,5 @@ def write_proxy(trained: Trained, out: Path) -> None:
         folder = out / (task if replicate == 0 else f"{task}-{replicate}")
         folder.mkdir()
         (folder / "proxy.arch.json").write_text(architecture.to_json(), encoding="utf-8")
-        (folder / "result.json").write_text(json.dumps(trial.result, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / "result.json", trial.result.to_dict())
         save_weights(folder / "weights", weights)

@@ -102,7 +102,7 @@ def failure_groups(results: Results) -> list[FailureGroup]:
             add(f"candidate {candidate.status}", candidate.cause, candidate.id)
     for trial in results.trials:
         if trial.status == "failed":
-            add("trial failed", str(trial.result.get("cause") or ""), trial.candidate[:8])
+            add("trial failed", trial.result.cause, trial.candidate[:8])
     failures = [FailureGroup(what, cause, tuple(ids)) for (what, _), (cause, ids) in groups.items()]
     return sorted(failures, key=lambda group: (group.what == "trial failed", -len(group.ids)))
 

@@ -70,15 +70,14 @@ def trial_rows(results: Results) -> list[list[Value]]:
     header += [
         "chosen",
         *_MEASURES,
-        *(f"seconds[{phase}]" if phase else "seconds" for phase in phases),
+        *(f"seconds[{phase}]" for phase in phases),
         "cause",
     ]
     rows: list[list[Value]] = [header]
     for t in results.trials:
         row: list[Value] = [t.id, t.candidate, t.task, t.rung, t.steps, t.learning_rate, t.seed, t.status]
-        row += [t.chosen, *(t.result.get(measure) for measure in _MEASURES)]
-        seconds = _seconds(t)
-        rows.append([*row, *(seconds.get(phase) for phase in phases), t.result.get("cause")])
+        row += [t.chosen, *(getattr(t.result, measure) for measure in _MEASURES)]
+        rows.append([*row, *(t.result.seconds.get(phase) for phase in phases), t.result.cause])
     return rows
 
 
@@ -111,16 +110,8 @@ def _measured(candidate: Candidate, names: Sequence[str]) -> list[Value]:
     return figures
 
 
-def _seconds(trial: Trial) -> dict[str, float]:
-    """Seconds by phase; under an empty name where the record holds one sum."""
-    seconds = trial.result.get("seconds")
-    if isinstance(seconds, dict):
-        return seconds
-    return {} if seconds is None else {"": seconds}
-
-
 def _phases(trials: Iterable[Trial]) -> list[str]:
-    recorded = {phase for trial in trials for phase in _seconds(trial)}
+    recorded = {phase for trial in trials for phase in trial.result.seconds}
     return [phase for phase in facts.PHASES if phase in recorded] + sorted(recorded - set(facts.PHASES))
 
 

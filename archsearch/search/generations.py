@@ -13,10 +13,11 @@ from itertools import islice
 import numpy as np
 
 from archsearch.campaign.directory import RunDirectory
+from archsearch.campaign.events import CandidateRecord, GenerationDone
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import CandidateRecord, Ledger
+from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.pricing import Pricing
-from archsearch.campaign.results import Offspring
+from archsearch.campaign.results import Offspring, Origin
 from archsearch.campaign.summary import candidate, objective_values
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.search.nsga2 import Fitness, Individual, children, survivors
@@ -88,9 +89,8 @@ class Loop:
             self._close_generation(generation)
 
     def _close_generation(self, generation: int) -> None:
-        event = self.journal.write(
-            "generation", index=generation, offspring=asdict(self.offspring), cached=self.evaluator.cached
-        )
+        event = GenerationDone(index=generation, offspring=self.offspring, cached=self.evaluator.cached)
+        self.journal.write(event)
         self.ledger.apply(event)
         for fingerprint in self._touched:
             judged = candidate(self.ledger.candidates[fingerprint], self.ledger, self.pricing.objectives)
@@ -153,7 +153,7 @@ class Loop:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _admit(
-        self, layout: Layout, origin: str, name: str, genome: Genome | None, generation: int
+        self, layout: Layout, origin: Origin, name: str, genome: Genome | None, generation: int
     ) -> CandidateRecord:
         """Price a layout and write it down, or take it from the ledger."""
         fingerprint = self._fingerprint(layout)
@@ -169,24 +169,24 @@ class Loop:
         (folder / "target.arch.json").write_text(target.to_json(), encoding="utf-8")
         searched = origin == "searched"
         costs, rejection = self.pricing.judged(target) if searched else (self.pricing.costs(target), None)
-        event = self.journal.write(
-            "candidate",
+        record = CandidateRecord(
             fingerprint=fingerprint,
             proxy=proxy.fingerprint,
             name=name,
             origin=origin,
-            genome=genome and self.space.text(genome),
+            genome=None if genome is None else self.space.text(genome),
             pattern=str(layout),
-            kinds=[block.operator.kind for block in layout],
+            kinds=tuple(block.operator.kind for block in layout),
             weights=layout.weights,
             cache=layout.cache,
             generation=generation,
-            costs={key: asdict(cost) for key, cost in costs.items()},
+            costs=costs,
             parameters={"proxy": accounting.parameters(proxy), "target": accounting.parameters(target)},
             rejected=rejection,
         )
-        self.ledger.apply(event)
-        return self.ledger.candidates[fingerprint]
+        self.journal.write(record)
+        self.ledger.apply(record)
+        return record
 
     def _evaluate(self, records: list[CandidateRecord], rung: int, references: list[CandidateRecord]) -> None:
         """Train at a rung; references go on through all rungs beside the others."""

@@ -119,9 +119,9 @@ def test_a_run_leaves_the_promised_files(base, campaign):
         assert judged["objectives"] == candidate.objectives
     for trial in load_run(base).ledger.trials.values():
         folder = base / trial.directory
-        assert json.loads((folder / "result.json").read_text("utf-8")) == trial.result
+        assert json.loads((folder / "result.json").read_text("utf-8")) == trial.result.to_dict()
         steps = [int(row["step"]) for row in rows(folder / "curve.csv")]
-        assert steps == list(range(trial.result["resumed_from_step"], trial.result["steps"]))
+        assert steps == list(range(trial.result.resumed_from_step, trial.result.steps))
         assert (folder / "log.txt").read_text("utf-8").count("\n") >= 2
     assert list(base.rglob("*.tmp")) + list(base.rglob(".*")) == []
 
@@ -149,8 +149,8 @@ def test_the_counts_add_up(base):
 
 def test_a_promoted_trial_goes_on_from_the_shorter_one(base):
     trials = load_run(base).ledger.trials.values()
-    assert {t.result["resumed_from_step"] for t in trials if t.rung == 1} == {4}  # the decay of 5 steps: 1
-    assert {t.result["resumed_from_step"] for t in trials if t.rung == 0} == {0}
+    assert {t.result.resumed_from_step for t in trials if t.rung == 1} == {4}  # the decay of 5 steps: 1
+    assert {t.result.resumed_from_step for t in trials if t.rung == 0} == {0}
 
 
 def test_the_front_is_of_the_last_rung_and_not_dominated(base):

@@ -89,16 +89,17 @@ def test_the_trial_table_has_seconds_by_phase(report, results):
     assert len(table) == len(results.trials)
     for row, trial in zip(table, results.trials, strict=True):
         assert float(row["learning_rate"]) == trial.learning_rate
-        assert float(row["seconds[training]"]) == trial.result["seconds"]["training"]
+        assert float(row["seconds[training]"]) == trial.result.seconds["training"]
         assert row["chosen"] == str(trial.chosen).lower()
-        assert row["cause"] == (trial.result.get("cause") or "")
+        assert row["cause"] == (trial.result.cause or "")
     first = next(row for row in table if row["status"] == "ok")
     assert float(first["accuracy"]) == 0.1 + 0.2, "full precision"
 
 
 def test_tables_follow_rfc_4180_and_keep_odd_text(tmp_path, results):
     odd = replace(results.candidates[0], cause='a "quoted", cause\nin two lines', status="failed")
-    trial = replace(results.trials[0], result={"seconds": 1.5, "loss": math.nan})
+    result = replace(results.trials[0].result, seconds={"waiting": 1.5}, loss=math.nan, score=None)
+    trial = replace(results.trials[0], result=result)
     changed = replace(results, candidates=(odd,), front=(), trials=(trial,))
     write_report(changed, tmp_path / "report")
     raw = (tmp_path / "report" / "candidates.csv").read_bytes()
@@ -106,7 +107,7 @@ def test_tables_follow_rfc_4180_and_keep_odd_text(tmp_path, results):
     assert b'"a ""quoted"", cause\nin two lines"' in raw
     assert rows(tmp_path / "report" / "candidates.csv")[0]["cause"] == odd.cause
     row = rows(tmp_path / "report" / "trials.csv")[0]
-    assert (row["seconds"], row["loss"], row["score"]) == ("1.5", "nan", "")
+    assert (row["seconds[waiting]"], row["loss"], row["score"]) == ("1.5", "nan", "")
 
 
 # Pictures

@@ -1,6 +1,7 @@
 """A tiny real campaign: a few seconds of training in all, and what is compared of its runs."""
 
 import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import yaml
 
 from archsearch.campaign.directory import load_run
 from archsearch.campaign.file import Campaign, load_campaign
-from archsearch.campaign.journal import Event, read_journal
+from archsearch.campaign.journal import read_journal
 
 SEARCHED = 3 + (3 - 1)
 REFERENCES = 2
@@ -88,16 +89,16 @@ def outcome(path: Path) -> dict[str, Any]:
             )
             for c in results.candidates
         },
-        "trials": {
-            (t.candidate, t.id): (t.rung, t.status, t.chosen, t.result.get("score")) for t in results.trials
-        },
+        "trials": {(t.candidate, t.id): (t.rung, t.status, t.chosen, t.result.score) for t in results.trials},
     }
 
 
-def events(path: Path, kind: str) -> list[Event]:
-    """The events of one kind in a run's journal."""
-    found, _ = read_journal(path / "journal.jsonl")
-    return [event for event in found if event["event"] == kind]
+def events(path: Path, kind: str) -> list[dict[str, Any]]:
+    """The events of one kind as they stand in a run's journal, less what is damaged."""
+    damaged = {damage.line for damage in read_journal(path / "journal.jsonl")[1]}
+    lines = (path / "journal.jsonl").read_bytes().splitlines()
+    rows = [json.loads(line) for number, line in enumerate(lines, 1) if line and number not in damaged]
+    return [row for row in rows if row["event"] == kind]
 
 
 def trial_counts(path: Path) -> Counter[str]:

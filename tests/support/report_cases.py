@@ -10,6 +10,7 @@ from archsearch.campaign.objectives import Objective
 from archsearch.campaign.results import Candidate, HypervolumePoint, Offspring, Results, Trial
 from genomes import Layout, Scale, accounting, genome_text, preset, random_genome, reference
 from hardware_profiles import Workload, device, predict
+from proxies.trial import TrialResult
 
 PROXY = Scale(width=64, head_dim=16, vocab_size=256)
 TARGET = Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536)
@@ -164,11 +165,22 @@ def _trials(candidate: Candidate, rng: np.random.Generator) -> list[Trial]:
             for rate in (1e-3, 3e-3):
                 ok = candidate.status == "evaluated"
                 seconds = {"training": float(2 * rng.random()), "compilation": 0.4, "evaluation": 0.1}
-                result: dict[str, Any] = {"seconds": seconds, "cause": None if ok else candidate.cause}
-                if ok:
-                    score = candidate.signals[f"score[{task}]"]
-                    metric = "negative_loss" if task == "text" else "accuracy"
-                    result |= {"loss": 2.0 + rate, "accuracy": 0.1 + 0.2, "score": score, "metric": metric}
+                result = TrialResult(
+                    status="ok" if ok else "failed",
+                    cause=None if ok else candidate.cause,
+                    task=task,
+                    metric="negative_loss" if task == "text" else "accuracy",
+                    steps=steps,
+                    learning_rate=rate,
+                    config={},
+                    seed=0,
+                    fingerprint=candidate.fingerprint,
+                    data_hash="",
+                    loss=2.0 + rate if ok else None,
+                    accuracy=0.1 + 0.2 if ok else None,
+                    score=candidate.signals[f"score[{task}]"] if ok else None,
+                    seconds=seconds,
+                )
                 trials.append(
                     Trial(
                         id=f"{task}-{steps}-{rate}-0",

@@ -14,17 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsearch.campaign.dominance import nondominated
+from archsearch.campaign.events import JobRecord, SessionBegan
 from archsearch.campaign.file import load_campaign
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.sections import SearchSection
 from archsearch.campaign.summary import QUALITY_FLOOR, hypervolume, reference_point
+from archsearch.executors import Failure
 from archsearch.launch import run
 from archsearch.search.nsga2 import Fitness, Individual, children, survivors, tournament
 from genomes import InvalidInput, parse_genome, preset, random_genome, reference
+from hardware_profiles import Estimate
 from hardware_profiles.measuring.this_machine import resolve_device
 from support import ROOT, campaigns
+from support.event_cases import candidate_record, trial_done
 
 
 @pytest.fixture(scope="module")
@@ -365,8 +369,8 @@ def test_a_bound_of_zero_leaves_the_hypervolume_finite():
 def test_the_reference_point_is_bound_or_twice_the_worst_reference():
     quality = Objective("quality", "max")
     references = [
-        {COST.name: {"value": 3.0}, GAIN.name: {"value": 8.0}},
-        {COST.name: {"value": 5.0}, GAIN.name: {"value": 6.0}},
+        {COST.name: Estimate(3.0, 3.0, 3.0), GAIN.name: Estimate(8.0, 8.0, 8.0)},
+        {COST.name: Estimate(5.0, 5.0, 5.0), GAIN.name: Estimate(6.0, 6.0, 6.0)},
     ]
     found = reference_point((quality, COST, GAIN), references)
     assert found == {"quality": QUALITY_FLOOR, COST.name: 10.0, GAIN.name: 3.0}
@@ -458,71 +462,39 @@ def test_without_mutation_twins_have_their_parents_genome():
 RESOLUTIONS = {"text": 0.01, "in-context-recall": 0.5}
 
 
-def told(file: Path, scores: dict[str, tuple[float, float] | None]) -> Ledger:
-    """A ledger that was told two rungs of candidates' scores (text, recall); None: it failed at rung 1."""
-    campaign = load_campaign(file)
-    ledger = Ledger(campaign)
-    common = {"genome": None, "pattern": "", "kinds": [], "generation": 0, "costs": {}, "parameters": {}}
-    ledger.apply(
-        {"event": "run", "at": 1.0, "began": 1.0, "workers": 1, "reference_point": {"quality": -5.0}}
-    )
+def judged(file: Path, scores: dict[str, tuple[float, float] | None]) -> Ledger:
+    """A ledger with two rungs of candidates' scores (text, recall); None: it failed at rung 1."""
+    ledger = Ledger(load_campaign(file))
+    ledger.apply(SessionBegan(executor="local", began=1.0, workers=1, reference_point={"quality": -5.0}))
     for name, values in scores.items():
-        origin = "reference" if name in campaign.references else "searched"
-        ledger.apply(
-            {
-                "event": "candidate",
-                "at": 2.0,
-                "fingerprint": f"f-{name}",
-                "proxy": name,
-                "name": name,
-                "origin": origin,
-                "rejected": None,
-                **common,
-            }
-        )
+        ledger.apply(candidate_record(name, name in ledger.campaign.references))
         for rung in (0, 1):
             failed = values is None and rung == 1
-            trials = []
-            for task, score in zip(RESOLUTIONS, values or (1.0, 1.0), strict=True):
-                for rate, loss in ((1, 2.0), (2, 3.0)):  # the second rate is worse, its score must not count
-                    result = {
-                        "status": "ok",
-                        "cause": None,
-                        "score": score + 10 * rung if rate == 1 else 99.0,
-                        "validation_loss": loss,
-                        "seconds": {},
-                    }
-                    key = f"{name}/{rung}/{task}/{rate}"
-                    trials.append(
-                        {
-                            "key": key,
-                            "id": key,
-                            "task": task,
-                            "replicate": 0,
-                            "directory": key,
-                            "result": result,
-                        }
-                    )
-            failure = {"kind": "error", "message": "it broke", "detail": ""} if failed else None
+            trials = [
+                # the second rate is worse, its score must not count
+                trial_done(
+                    f"{name}/{rung}/{task}/{rate}", task, score + 10 * rung if rate == 1 else 99.0, loss
+                )
+                for task, score in zip(RESOLUTIONS, values or (1.0, 1.0), strict=True)
+                for rate, loss in ((1, 2.0), (2, 3.0))
+            ]
             ledger.apply(
-                {
-                    "event": "job",
-                    "at": 3.0,
-                    "candidate": f"f-{name}",
-                    "proxy": name,
-                    "rung": rung,
-                    "seconds": 1.0,
-                    "startup_seconds": 0.0,
-                    "failure": failure,
-                    "asked": [trial["key"] for trial in trials],
-                    "trials": [] if failed else trials,
-                }
+                JobRecord(
+                    candidate=f"f-{name}",
+                    proxy=name,
+                    rung=rung,
+                    seconds=1.0,
+                    startup_seconds=0.0,
+                    failure=Failure("error", "it broke") if failed else None,
+                    asked=tuple(trial.key for trial in trials),
+                    trials=() if failed else tuple(trials),
+                )
             )
     return ledger
 
 
 def test_quality_is_the_weighted_distance_from_the_references(file):
-    ledger = told(file, {"transformer++": (-3.0, 0.2), "lfm2": (-5.0, 0.4), "x": (-2.0, 0.8)})
+    ledger = judged(file, {"transformer++": (-3.0, 0.2), "lfm2": (-5.0, 0.4), "x": (-2.0, 0.8)})
     # text: mean -4, deviation 1; recall: mean 0.3, deviation 0.1, which is below its resolution of 0.5
     scale = ledger.scale(0, RESOLUTIONS)
     assert scale is not None
@@ -536,7 +508,7 @@ def test_quality_is_the_weighted_distance_from_the_references(file):
 
 
 def test_a_failed_reference_is_left_out_of_the_scale(file):
-    ledger = told(file, {"transformer++": (-3.0, 0.2), "lfm2": None, "x": (-2.0, 0.8)})
+    ledger = judged(file, {"transformer++": (-3.0, 0.2), "lfm2": None, "x": (-2.0, 0.8)})
     scale = ledger.scale(1, RESOLUTIONS)
     assert scale == {"text": pytest.approx((7.0, 0.01)), "in-context-recall": pytest.approx((10.2, 0.5))}
     assert ledger.failure("lfm2", 1) == "error: it broke"
@@ -546,7 +518,7 @@ def test_a_failed_reference_is_left_out_of_the_scale(file):
 
 
 def test_quality_waits_for_every_reference(file):
-    ledger = told(file, {"transformer++": (-3.0, 0.2), "x": (-2.0, 0.8)})
+    ledger = judged(file, {"transformer++": (-3.0, 0.2), "x": (-2.0, 0.8)})
     assert ledger.scale(0, RESOLUTIONS) is None
     assert ledger.quality("x", 0, RESOLUTIONS) is None
 

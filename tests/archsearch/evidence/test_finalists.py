@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from archsearch.campaign.directory import RunDirectory, load_run
+from archsearch.campaign.events import FinalistsChosen
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import read_journal
-from archsearch.campaign.ledger import Finalists, Ledger
+from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Summary
 from archsearch.campaign.status import status
@@ -483,11 +484,11 @@ def test_the_time_left_is_that_of_the_measurements_left(campaign):
     ledger = Ledger(campaign)
     ledger.job_seconds.append((0, 2.0))
     assert seconds_left(ledger, 1) == pytest.approx(3 * 2.0)
-    ledger.finalists = Finalists(("a", "b"), 4, {})
+    ledger.finalists = FinalistsChosen(candidates=("a", "b"), measurements=4, unmeasured={})
     assert seconds_left(ledger, 2) is None
     ledger.measurement_seconds += [3.0, 5.0]
     assert seconds_left(ledger, 2) == pytest.approx(2 * 4.0)
-    ledger.finalists = Finalists((), 0, {})
+    ledger.finalists = FinalistsChosen(candidates=(), measurements=0, unmeasured={})
     assert seconds_left(Ledger(campaign, finalists=ledger.finalists), 2) == 0.0
 
 

@@ -1,7 +1,7 @@
 """What a campaign says of its search space, what becomes of the children, and old runs read as before."""
 
-import json
 from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import islice
 from types import SimpleNamespace
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from archsearch.campaign.directory import RunDirectory
+from archsearch.campaign.events import GenerationDone, SessionBegan
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import Journal, read_journal
 from archsearch.campaign.ledger import Ledger
@@ -78,13 +79,14 @@ def test_a_run_of_the_first_version_reads() -> None:
 
 
 def test_offspring_reads_back_from_the_journal(file, tmp_path) -> None:
-    told = Offspring(made=12, invalid=5, unfit=1, redrawn={"length": 4, "sharing": 2})
+    offspring = Offspring(made=12, invalid=5, unfit=1, redrawn={"length": 4, "sharing": 2})
     ledger = Ledger(load_campaign(file))
     with Journal(tmp_path / "journal.jsonl") as journal:
-        fields = json.loads(json.dumps({"made": 12, "invalid": 5, "unfit": 1, "redrawn": told.redrawn}))
-        ledger.apply(journal.write("generation", index=1, offspring=fields, cached=3))
-    assert (ledger.offspring, ledger.cached) == (told, 3)
-    assert told.invalid_share == pytest.approx(5 / 12)
+        journal.write(GenerationDone(index=1, offspring=offspring, cached=3))
+    (event,), _ = read_journal(tmp_path / "journal.jsonl")
+    ledger.apply(event)
+    assert (ledger.offspring, ledger.cached) == (offspring, 3)
+    assert offspring.invalid_share == pytest.approx(5 / 12)
 
 
 # Children
@@ -189,11 +191,11 @@ def test_structural_mutation_is_on_by_default(file) -> None:
 
 def test_status_and_report_say_what_was_repaired(file, loop_of) -> None:
     loop = loop_of(load_campaign(file))
-    told = {"made": 8, "invalid": 2, "unfit": 1, "redrawn": {"sharing": 4, "rule": 6}}
+    offspring = Offspring(made=8, invalid=2, unfit=1, redrawn={"sharing": 4, "rule": 6})
     point = dict.fromkeys((o.name for o in loop.pricing.objectives), 0.0)
-    loop.journal.write("run", version=1, began=0.0, workers=1, reference_point=point)
-    loop.journal.write("generation", index=1, offspring=told, cached=0)
-    assert status(loop.directory.path)["offspring"] == told | {"invalid_share": 0.25}
+    loop.journal.write(SessionBegan(executor="local", began=0.0, workers=1, reference_point=point))
+    loop.journal.write(GenerationDone(index=1, offspring=offspring, cached=0))
+    assert status(loop.directory.path)["offspring"] == asdict(offspring) | {"invalid_share": 0.25}
     tiles = {label: (value, note) for value, label, note in headline(report_cases.build(3))}
     assert tiles["offspring"] == (
         "50",

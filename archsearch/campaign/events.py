@@ -1,0 +1,306 @@
+"""What happens in a campaign: one frozen value an event, as it is written and as it is read back.
+
+On disk an event is one JSON object: its `kind` under `event`, the time `at`, then its fields in their order.
+Values are checked where they come from outside, that is when a line is read.
+"""
+
+import json
+import math
+import time
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
+
+from archsearch.campaign.results import Offspring, Summary
+from archsearch.executors import Failure
+from genomes import InvalidInput
+from hardware_profiles import Estimate
+from proxies.trial import TrialResult
+
+FORMAT = "archsearch/journal"
+VERSION = 1
+
+
+def finite(value: object) -> float:
+    """A JSON number as it stands: an integer stays one. Raises `ValueError` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return value
+
+
+def _estimate(value: object) -> Estimate:
+    if not isinstance(value, dict) or not {"value", "low", "high"} <= value.keys():
+        raise ValueError(f"{value!r} has no value, low and high")
+    return Estimate(*(finite(value[name]) for name in ("value", "low", "high")))
+
+
+Number = Annotated[float, PlainValidator(finite)]
+Cost = Annotated[Estimate, PlainValidator(_estimate)]
+Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+"""Fingerprint of a candidate or a proxy, or key of a trial."""
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+Percentile = Literal["p10", "median", "p90"]
+
+
+_STRICT = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+"""How lines are read: no text for a number, no field missing; unknown fields are left out."""
+
+
+def _now() -> float:
+    return round(time.time(), 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What all events share. Two of them are equal where the same happened, whenever it was."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    kind: ClassVar[str] = ""
+    at: float = field(default_factory=_now, compare=False)
+    """Unix time in seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionBegan(Event):
+    """A process took the run up, for the first time or again."""
+
+    kind = "run"
+    format: str = FORMAT
+    version: int = VERSION
+    executor: Literal["ray", "local"]
+    address: str | None = None
+    asked_workers: int | None = None
+    workers: Count
+    """Most jobs at a time."""
+    began: float
+    """Unix time in seconds at which the process began, before it had workers."""
+    reference_point: dict[str, Number]
+    """Corner of the hypervolume, by objective, in the objectives' own units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateRecord(Event):
+    """A layout was admitted to training, or rejected by a bound."""
+
+    kind = "candidate"
+    fingerprint: Hex
+    proxy: Hex
+    name: str
+    """A reference's name, else empty."""
+    origin: Literal["reference", "searched"]
+    genome: str | None
+    pattern: str
+    kinds: tuple[str, ...]
+    """Token-mixing family of each block."""
+    weights: str | None = None
+    """Type that weights are stored in; None: as the arithmetic. Missing in older journals, as is `cache`."""
+    cache: str | None = None
+    """Type that KV cache and recurrent states are stored in; None: as the arithmetic."""
+    generation: int
+    """From 0; -1 for a reference."""
+    costs: dict[str, Cost]
+    """Predicted cost by objective, in the objectives' own units."""
+    parameters: dict[str, int]
+    """Exact parameters by scale, `proxy` and `target`."""
+    rejected: str | None
+    """Why a bound rejects it; None where admitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialDone:
+    """One training of a job."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    key: Hex
+    id: str
+    task: str
+    replicate: Count
+    directory: Annotated[str, Field(pattern=r"^candidates/[0-9a-f]{16}/trials/[^/]+$")]
+    """Where its files lie in the run directory."""
+    result: TrialResult
+
+    def __post_init__(self) -> None:
+        if self.result.status == "ok" and self.result.score is None:
+            raise ValueError(f"trial {self.id} is ok but has no score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord(Event):
+    """One candidate was trained at one rung, or failed to be."""
+
+    kind = "job"
+    candidate: Hex
+    proxy: Hex
+    rung: Count
+    worker: str = ""
+    seconds: Seconds
+    """Time in the worker, its start-up left out."""
+    startup_seconds: Seconds
+    failure: Failure | None
+    asked: tuple[Hex, ...]
+    """Keys of all trials of this rung, those known before included."""
+    trials: tuple[TrialDone, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRetried(Event):
+    """A worker died under a job, which is run once more."""
+
+    kind = "retry"
+    job: str
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationDone(Event):
+    """All candidates of a generation are judged, and the next parents chosen."""
+
+    kind = "generation"
+    index: Count
+    offspring: Offspring
+    """Children of all generations so far."""
+    cached: Count
+    """Trials asked for again so far, and taken from the record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalistsChosen(Event):
+    """The search is over, and this is measured next."""
+
+    kind = "finalists"
+    candidates: tuple[Hex, ...]
+    """Fingerprints, best first."""
+    measurements: Count
+    """Measurements of all candidates on all devices."""
+    unmeasured: dict[str, str]
+    """Why there is no measurement, by objective."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementRecord(Event):
+    """One finalist was measured on one device, or failed to be."""
+
+    kind = "measured"
+    candidate: Hex
+    device: str
+    way: Literal["here", "command"] | None
+    context: Count
+    batch: Count
+    dtype: str
+    weights: str | None = None
+    cache: str | None = None
+    objectives: tuple[str, ...]
+    """Full names of the objectives that it answers."""
+    figures: dict[str, dict[Percentile, Number]] | None
+    """Percentiles by metric, in the metric's own unit; None where measuring failed."""
+    repeat_spread: Number | None = None
+    stable: bool | None = None
+    disturbed: bool | None = None
+    seconds: Seconds
+    """Duration of the measurement."""
+    failure: str | None
+
+    def __post_init__(self) -> None:
+        if self.failure is None:
+            self.summaries()
+
+    def summaries(self) -> dict[str, Summary]:
+        """The measured figures by objective; empty after a failure. Raises `ValueError` where one lacks."""
+        if self.failure is not None:
+            return {}
+        try:
+            percentiles = {name: (self.figures or {})[name.partition("[")[0]] for name in self.objectives}
+            return {
+                name: Summary(
+                    median=each["median"],
+                    p10=each["p10"],
+                    p90=each["p90"],
+                    repeat_spread=self.repeat_spread,
+                    stable=self.stable,
+                    disturbed=self.disturbed,
+                )
+                for name, each in percentiles.items()
+            }
+        except KeyError as missing:
+            raise ValueError(f"no figure {missing} of {self.device}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStopped(Event):
+    """A session ended before the run did."""
+
+    kind = "stopped"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """All is done."""
+
+    kind = "finished"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownEvent(Event):
+    """An event of a later version; only its time counts."""
+
+
+KINDS: dict[str, type[Event]] = {
+    each.kind: each
+    for each in (
+        SessionBegan,
+        CandidateRecord,
+        JobRecord,
+        JobRetried,
+        GenerationDone,
+        FinalistsChosen,
+        MeasurementRecord,
+        RunStopped,
+        RunFinished,
+    )
+}
+_READERS = {kind: TypeAdapter(each) for kind, each in KINDS.items()}
+_UNKNOWN = TypeAdapter(UnknownEvent)
+
+
+class NotAnEventError(ValueError):
+    """A line of the journal is no event."""
+
+
+def read_event(line: bytes) -> Event:
+    """The event that a line of the journal holds.
+
+    Raises `NotAnEventError`, and `InvalidInput` where another version of archsearch began a session.
+    """
+    try:
+        data = json.loads(line)
+        kind, at = data["event"], data["at"]
+        if not isinstance(kind, str):
+            raise TypeError(f"event = {kind!r}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NotAnEventError(str(error)) from None
+    if kind == SessionBegan.kind and data.get("version") != VERSION:
+        raise InvalidInput(f"version = {data.get('version')!r}; this archsearch reads version {VERSION}")
+    if kind == GenerationDone.kind and "redrawn" in data:  # as older journals have it, in one number
+        redrawn = {"unknown": data["redrawn"]} if data["redrawn"] else {}
+        line = json.dumps({"at": at, "offspring": {"redrawn": redrawn}} | data).encode()
+    try:
+        return _READERS.get(kind, _UNKNOWN).validate_json(line)
+    except ValidationError as error:
+        raise NotAnEventError(str(error)) from None
+
+
+def event_line(event: Event) -> str:
+    """The line that an event is written as. Raises `ValueError` for a number that is not finite."""
+    content = {"event": event.kind, **_content(event)}
+    line = json.dumps(content, separators=(",", ":"), allow_nan=False, default=_content)
+    if r"\ud" in line:  # half a character, as in names of files that are no text, would not be read back
+        text = json.dumps(content, ensure_ascii=False, default=_content).encode("utf-8", "replace")
+        line = json.dumps(json.loads(text), separators=(",", ":"))
+    return line
+
+
+def _content(value: Any) -> dict[str, Any]:
+    return {each.name: getattr(value, each.name) for each in fields(value)}
