@@ -506,9 +506,9 @@ def test_what_cannot_be_exported_is_refused(base, tmp_path):
         (f"{base}#nobody", "spec", "new", list(results.front)),
         (f"{base}#", "spec", "new", list(results.front)),
         (f"{base}#{winner}", "onnx", "new", ["onnx", "spec", "flax"]),
-        (f"{base}#{winner}", "spec", "taken", ["exists"]),
+        (f"{base}#{winner}", "spec", "taken", ["out = ", "legal: a new folder"]),
         (str(architecture), "flax", "new", ["no trained weights", "DIR#ID"]),
-        (f"{base}#{rejected.id}", "flax", "new", [rejected.id, "never trained"]),
+        (f"{base}#{rejected.id}", "flax", "new", [rejected.id, "finished no rung"]),
         (f"{tmp_path}#{winner}", "spec", "new", ["not the directory of a run"]),
     ]
     for source, format, out, said in cases:
