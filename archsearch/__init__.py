@@ -29,7 +29,7 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {
+PUBLIC = {
     "Campaign": "archsearch.campaign.file",
     "Results": "archsearch.campaign.results",
     "Workers": "archsearch.launch",
@@ -41,13 +41,13 @@ _HOMES = {
     "status": "archsearch.campaign.status",
     "train": "archsearch.training",
 }
-"""The module of each public name. No public name is the name of a submodule, which would hide it."""
+"""Module of each public name. No public name is that of a submodule, which would hide it."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(PUBLIC[name]), name)
     globals()[name] = value
     return value
 

@@ -25,8 +25,8 @@ def imports_for_types() -> dict[str, str]:
 
 
 def test_the_table_the_types_and_the_names_agree() -> None:
-    assert imports_for_types() == archsearch._HOMES
-    assert archsearch.__all__ == sorted(archsearch._HOMES)
+    assert imports_for_types() == archsearch.PUBLIC
+    assert archsearch.__all__ == sorted(archsearch.PUBLIC)
     assert set(archsearch.__all__) <= set(dir(archsearch))
 
 
@@ -37,7 +37,7 @@ def test_no_public_name_is_a_submodule() -> None:
 
 
 def test_every_public_name_is_the_one_of_its_module() -> None:
-    for name, home in archsearch._HOMES.items():
+    for name, home in archsearch.PUBLIC.items():
         assert getattr(archsearch, name) is getattr(importlib.import_module(home), name)
 
 

@@ -18,8 +18,8 @@ time.sleep(0.3)
 blocks = len(json.loads(pathlib.Path(sys.argv[1]).read_text())["blocks"])
 figure = {"p10": 0.9 * blocks, "median": 1.0 * blocks, "p90": 1.5 * blocks}
 names = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
-found = {name: figure for name in names} | {"repeat_spread": 0.07, "stable": False, "disturbed": "no"}
-print(json.dumps(found))
+figures = {name: figure for name in names} | {"repeat_spread": 0.07, "stable": False, "disturbed": "no"}
+print(json.dumps(figures))
 """
 LIES = "print('{{\"prefill_latency_s\": 1}}')"
 
