@@ -11,7 +11,8 @@ import yaml
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from genomes import InvalidInput
-from hardware_profiles.curves import Family, Phase
+from hardware_profiles.cases import Phase
+from hardware_profiles.curves import Family
 from hardware_profiles.efficiency import Efficiency
 from hardware_profiles.validation import Validation
 from hardware_profiles.value import Value
@@ -176,6 +177,10 @@ class Device(Value):
                 "a profile that is fitted-to-published has an efficiency, others have none"
             )
         return self
+
+    def __hash__(self) -> int:
+        """Cheap, and equal for equal devices: what is priced is kept by the device's value."""
+        return hash((self.name, self.calibration, self.dram_bandwidth_bytes_per_s.value, len(self.families)))
 
     def peak(self, dtype: str) -> float:
         """Dense FLOP/s at a dtype. Raises `InvalidInput` listing the dtypes that the profile has."""

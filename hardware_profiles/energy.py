@@ -1,48 +1,10 @@
-"""Measured energy: what an NVIDIA board drew while something ran, by NVML's counter.
+"""Energy from measured power: of a step, and of a profile as a whole."""
 
-`nvmlDeviceGetTotalEnergyConsumption` counts the millijoules of a whole board (chip, memory, and whatever
-else runs on it, idle power included) since its driver was loaded, on Volta and newer (NVML API reference).
-Recent boards refresh it every 20 to 100 ms (PETSc, PetscLogGpuEnergyMeter), and on some the sensor behind it
-looks at a quarter of the time (arXiv 2312.02741): only a window of many such periods is believed.
-"""
-
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from statistics import median
-from time import perf_counter
-from typing import Any
 
-from hardware_profiles.curves import PHASES, Phase
+from hardware_profiles.cases import PHASES, Phase
 from hardware_profiles.device import Power
-
-SHORTEST_S = 0.4
-"""Of a window whose mean power is believed."""
-MEASURED = "measured (NVML): the board's mean power while running, times the latency"
-INSTALL = "pip install archsearch[nvml]"
-
-Counter = Callable[[], int]
-"""Millijoules since some moment in the past. Raises `OSError` where it cannot be read any more."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Of a counter of energy."""
-
-    at_s: float
-    millijoules: int
-
-
-def mean_power_w(before: Reading, after: Reading) -> float | None:
-    """Watts between two readings; None where they tell nothing: a window below `SHORTEST_S`, a counter that
-    stood still, or that began anew.
-
-    >>> mean_power_w(Reading(10.0, 5_000_000), Reading(12.0, 5_600_000))
-    300.0
-    """
-    seconds, spent = after.at_s - before.at_s, after.millijoules - before.millijoules
-    return spent / 1000 / seconds if seconds >= SHORTEST_S and spent > 0 else None
 
 
 def joules(power_w: float | None, latency_s: float) -> float | None:
@@ -60,57 +22,3 @@ def power_figure(found: Sequence[Mapping[Phase, float | None]]) -> Power | None:
         return None
     source = "measured: NVML, mean while decoding small models; the range is that of their prompts and tokens"
     return Power(value=median(decoding), low=min(every), high=max(every), source=source)
-
-
-@contextmanager
-def mean_power(counter: Counter | None) -> Iterator[list[float | None]]:
-    """Watts drawn meanwhile, in a list that is filled at the end; None where there is no counter."""
-    found: list[float | None] = []
-    before = _read(counter)
-    yield found
-    after = _read(counter)
-    found.append(None if before is None or after is None else mean_power_w(before, after))
-
-
-def _read(counter: Counter | None) -> Reading | None:
-    if counter is None:
-        return None
-    try:
-        millijoules = counter()
-    except OSError:
-        return None
-    return Reading(perf_counter(), millijoules)
-
-
-def nvml_counter() -> tuple[Counter | None, str]:
-    """The counter of the board that this process computes on, and `MEASURED`; else None, and why not.
-
-    Of several boards, the one that lists this process among those that compute on it.
-    """
-    try:
-        import pynvml
-    except ImportError:
-        return None, f"not measured: the package nvidia-ml-py is missing; {INSTALL}"
-    try:
-        pynvml.nvmlInit()
-        boards = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        if len(boards) > 1:
-            boards = [board for board in boards if _is_ours(pynvml, board)]
-        if len(boards) != 1:
-            return None, f"not measured: {len(boards)} boards say that this process computes on them"
-        (board,) = boards
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
-    except pynvml.NVMLError as error:
-        return None, f"not measured: {error}"
-
-    def counter() -> int:
-        try:
-            return int(pynvml.nvmlDeviceGetTotalEnergyConsumption(board))
-        except pynvml.NVMLError as error:
-            raise OSError(str(error)) from None
-
-    return counter, MEASURED
-
-
-def _is_ours(pynvml: Any, board: Any) -> bool:
-    return any(found.pid == os.getpid() for found in pynvml.nvmlDeviceGetComputeRunningProcesses(board))

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 import genomes
 from genomes import InvalidInput
-from hardware_profiles.cost import seconds
 from hardware_profiles.device import Device
 from hardware_profiles.efficiency import Efficiency, Share, Spread
 from hardware_profiles.published import Comparison, Timing, compare
-from hardware_profiles.roofline import rates
+from hardware_profiles.roofline import rates, seconds
 from hardware_profiles.work import Work, decode_work, prefill_work
 
 STEPS = 50
@@ -23,7 +22,7 @@ SMALLEST = 1e-4
 """Least share of a peak that is believed."""
 
 _Shares = list[float]
-"""Of compute, of bandwidth, and of compute in what grows with the tokens seen."""
+"""Shares of compute, of bandwidth, and of compute in what grows with the tokens seen."""
 
 
 def fit_efficiencies(

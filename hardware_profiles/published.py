@@ -12,8 +12,8 @@ from pydantic import Field, StringConstraints, ValidationError
 import genomes
 from genomes import CacheDtype, InvalidInput, WeightDtype
 from genomes.errors import describe
+from hardware_profiles.cases import PHASES, Phase
 from hardware_profiles.cost import predict
-from hardware_profiles.curves import PHASES, Phase
 from hardware_profiles.device import Device
 from hardware_profiles.value import Value
 from hardware_profiles.workload import Dtype, Estimate, Workload

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.objectives import ON_A_DEVICE, QUALITY, Metric, Objective
 from genomes import Architecture, InvalidInput, accounting
-from hardware_profiles import Device, Estimate, Workload, predict
+from hardware_profiles import Device, Estimate, Workload
 from hardware_profiles.calibrated import has_curves
+from hardware_profiles.cost import price
 from hardware_profiles.work import state_bytes
 
 
@@ -80,19 +81,17 @@ class Pricing:
             if o.name not in costs:
                 continue
             value = costs[o.name].value
-            price = f"{o.name} = {value:.6g} {o.unit}".rstrip()
+            cost = f"{o.name} = {value:.6g} {o.unit}".rstrip()
             if o.at_most is not None and value > o.at_most:
-                return f"{price} is above at_most = {o.at_most:.6g}"
+                return f"{cost} is above at_most = {o.at_most:.6g}"
             if o.at_least is not None and value < o.at_least:
-                return f"{price} is below at_least = {o.at_least:.6g}"
+                return f"{cost} is below at_least = {o.at_least:.6g}"
         return None
 
     def _cost(self, o: Objective, architecture: Architecture) -> Estimate:
-        if o.device is not None:
-            estimate = getattr(predict(architecture, self.devices[o.device], workload(o)), o.metric)
-            assert isinstance(estimate, Estimate)
-            return estimate
         match o.metric:
+            case "prefill_latency_s" | "decode_latency_s" | "peak_memory_bytes":
+                return price(architecture, self.devices[str(o.device)], workload(o), o.metric)
             case "parameters":
                 exact: float = accounting.parameters(architecture)
             case "state_bytes":
@@ -101,8 +100,8 @@ class Pricing:
                 exact = accounting.prefill_flops_per_token(architecture, o.context)
             case "decode_flops_per_token":
                 exact = accounting.decode_flops_per_token(architecture, o.context)
-            case _:
-                raise InvalidInput(f"{o.metric} has no price")
+            case "quality":
+                raise InvalidInput("quality has no price; training tells it")
         return Estimate(float(exact), float(exact), float(exact))
 
 

@@ -6,7 +6,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from archsearch.campaign.objectives import ON_A_DEVICE, QUALITY, STORED, Direction, Metric, Objective
 from genomes import (
@@ -24,6 +32,8 @@ from genomes import (
 from genomes.stored import given
 from hardware_profiles import Dtype
 
+ALGORITHMS = {"nsga2": "archsearch.search.nsga2:Nsga2"}
+"""What `search.algorithm` may be, and the class that it names, imported when a search begins."""
 PATH_SETTINGS = ("path", "tokenizer")
 """Settings of tasks that name files: made absolute, so that workers find them."""
 
@@ -31,6 +41,12 @@ PATH_SETTINGS = ("path", "tokenizer")
 def _number(value: Any) -> Any:
     """YAML reads `350e6` as text."""
     return float(value) if isinstance(value, str) else value
+
+
+def _algorithm(name: str) -> str:
+    if name not in ALGORITHMS:
+        raise ValueError(f"legal: {', '.join(ALGORITHMS)}")
+    return name
 
 
 class Section(BaseModel):
@@ -177,7 +193,7 @@ class TaskSection(Section):
 class SearchSection(Section):
     """The genetic algorithm; STAR's proportions by default (arXiv 2411.17800, section 4)."""
 
-    algorithm: Literal["nsga2"] = "nsga2"
+    algorithm: Annotated[str, AfterValidator(_algorithm)] = "nsga2"
     dominance: Literal["values", "intervals"] = Field(
         default="values",
         description="intervals: differences within the errors of a validated device profile do not count",
@@ -194,6 +210,10 @@ class SearchSection(Section):
         description="probability that blocks of a child are swapped, inserted, deleted or duplicated",
     )
     tournament: int = Field(default=2, ge=1, description="contestants for each parent")
+
+    def wanted(self, generation: int) -> int:
+        """Number of new candidates of a generation; from the second on, elites keep their places."""
+        return self.population - (self.elites if generation else 0)
 
     @model_validator(mode="after")
     def _something_new(self) -> Self:

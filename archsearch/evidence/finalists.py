@@ -25,10 +25,12 @@ from genomes import Architecture, InvalidInput, load_architecture
 from genomes.errors import refused
 from genomes.files import write_json
 from hardware_profiles import Device, Workload, this_machine
-from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.remote import PERCENTILES, check_command, measure_on
 from hardware_profiles.measuring.this_machine import THIS_MACHINE
-from hardware_profiles.runtimes.table import JAX, runtime_of
+from hardware_profiles.runtimes.table import runtime_of
+from hardware_profiles.traits import traits_of
+from hardware_profiles.workload import FIGURES
 
 Way = Literal["here", "command"]
 
@@ -224,7 +226,8 @@ def _figures(
     )
     platform = figures["device"]["platform"]
     if provenance is not None and provenance.runtime != f"{runtime.provenance}{platform}":
-        chooses = "; JAX_PLATFORMS chooses the platform" if runtime is JAX else ""
+        variable = traits_of(runtime.provenance).platform_variable
+        chooses = f"; {variable} chooses the platform" if variable else ""
         raise RuntimeError(
             f"{runtime.name} measured on its platform {platform}, but {place.name} is a profile of "
             f"{provenance.runtime}{chooses}"

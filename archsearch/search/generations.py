@@ -4,9 +4,8 @@ It is a function of the campaign and of what trials return, nothing else, so a r
 the start with everything already known served from the ledger.
 """
 
-import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 
@@ -17,19 +16,12 @@ from archsearch.campaign.events import CandidateRecord, GenerationDone
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.pricing import Pricing
-from archsearch.campaign.results import Offspring, Origin
+from archsearch.campaign.results import Offspring
 from archsearch.campaign.summary import candidate, objective_values
 from archsearch.evaluation.evaluator import Evaluator
-from archsearch.search.nsga2 import Fitness, Individual, children, survivors
-from genomes import (
-    Genome,
-    InvalidInput,
-    Layout,
-    Repaired,
-    accounting,
-    parse_genome,
-    random_genome,
-)
+from archsearch.search.admission import Admission, Proposal
+from archsearch.search.algorithm import Judged, make_algorithm
+from genomes import Repaired, parse_genome
 from genomes.files import write_json
 from genomes.genome import CAUSES, Cause
 
@@ -53,7 +45,8 @@ class Loop:
         self.directory, self.ledger, self.journal = directory, ledger, journal
         self.pricing, self.evaluator = pricing, evaluator
         self.campaign = ledger.campaign
-        self.space = self.campaign.search_space
+        self.admission = Admission(directory, ledger, journal, pricing)
+        self.algorithm = make_algorithm(self.campaign.search, self.campaign.search_space, pricing.objectives)
         self.last_rung = len(self.campaign.budget.rungs) - 1
         self.offspring = Offspring()
         # What this pass has seen and reached: on a resumed run the ledger already knows the future.
@@ -65,27 +58,24 @@ class Loop:
     def run(self) -> None:
         """References and all generations. Raises `RuntimeError` where no reference can be trained."""
         search = self.campaign.search
-        parents: list[Individual] = []
-        references = self._references()
+        state = self.algorithm.start()
+        references = [self._admit(proposal, -1) for proposal in self.admission.references()]
         for generation in range(search.generations):
+            parents = self.algorithm.parents(state)
+            if generation > 0 and not parents:
+                raise RuntimeError(
+                    "no candidate of the first generation is left: bounds rejected or training failed "
+                    f"every one; archsearch report {self.directory.path} lists the causes"
+                )
             rng = np.random.default_rng([self.campaign.seed, SEARCH_STREAM, generation])
-            if generation == 0:
-                wanted, genomes = search.population, self._random(rng)
-            else:
-                if not parents:
-                    raise RuntimeError(
-                        "no candidate of the first generation is left: bounds rejected or training failed "
-                        f"every one; archsearch report {self.directory.path} lists the causes"
-                    )
-                wanted = search.population - search.elites
-                genomes = children(parents, self.space, search, rng)
-            records = self._fill(genomes, wanted, generation)
+            genomes = self.algorithm.ask(state, rng)
+            records = self._fill(genomes, search.wanted(generation), generation)
             self._evaluate(records, 0, references if generation == 0 else [])
-            new = [individual for record in records if (individual := self._individual(record))]
+            new = [judged for record in records if (judged := self._judged(record))]
+            pool = [*parents, *new]
             for rung in range(1, self.last_rung + 1):
-                self._promote([*parents, *new], len(new), rung)
-            pool = [self._judged_again(individual) for individual in [*parents, *new]]
-            parents = survivors(pool, search.population)
+                self._promote(pool, len(new), rung)
+            state = self.algorithm.tell(state, [self._judged_again(judged) for judged in pool])
             self._close_generation(generation)
 
     def _close_generation(self, generation: int) -> None:
@@ -97,24 +87,16 @@ class Loop:
             write_json(self.directory.candidate(fingerprint) / "result.json", asdict(judged))
         self._touched.clear()
 
-    def _references(self) -> list[CandidateRecord]:
-        layouts = [(name, self.campaign.reference(name)) for name in self.campaign.references]
-        return [self._admit(layout, "reference", name, None, -1) for name, layout in layouts]
-
-    def _random(self, rng: np.random.Generator) -> Iterator[Repaired]:
-        while True:
-            yield Repaired(random_genome(self.space, rng), {})
-
     def _fill(self, genomes: Iterator[Repaired], wanted: int, generation: int) -> list[CandidateRecord]:
         """The first `wanted` new candidates that no bound rejects; fewer where the space has no more."""
         admitted: list[CandidateRecord] = []
         for genome, redrawn in islice(genomes, ATTEMPTS_PER_CANDIDATE * wanted):
-            layout = self._layout(genome)
+            proposal = self.admission.proposal(genome)
             if generation > 0:
-                self._count(redrawn, unfit=layout is None)
-            if layout is None or self._fingerprint(layout) in self._seen:
+                self._count(redrawn, unfit=proposal is None)
+            if proposal is None or proposal.fingerprint in self._seen:
                 continue
-            record = self._admit(layout, "searched", "", genome, generation)
+            record = self._admit(proposal, generation)
             if record.rejected is not None:
                 self._touched.add(record.fingerprint)
             else:
@@ -122,15 +104,6 @@ class Loop:
                 if len(admitted) == wanted:
                     break
         return admitted
-
-    def _layout(self, genome: Genome) -> Layout | None:
-        """What a legal genome means; None where no scale or parameter budget can hold it."""
-        try:
-            layout = self.campaign.at_budget(self.space.decode(genome))
-            self._fingerprint(layout)
-        except InvalidInput:
-            return None
-        return layout
 
     def _count(self, redrawn: Mapping[Cause, int], unfit: bool) -> None:
         """Write down what became of a child."""
@@ -146,47 +119,10 @@ class Loop:
             },
         )
 
-    def _fingerprint(self, layout: Layout) -> str:
-        """16 hex digits of a candidate: its proxy and its target."""
-        proxy, target = layout.at(self.campaign.proxy), layout.at(self.campaign.target)
-        text = f"{proxy.fingerprint}/{target.fingerprint}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def _admit(
-        self, layout: Layout, origin: Origin, name: str, genome: Genome | None, generation: int
-    ) -> CandidateRecord:
-        """Price a layout and write it down, or take it from the ledger."""
-        fingerprint = self._fingerprint(layout)
-        proxy, target = layout.at(self.campaign.proxy), layout.at(self.campaign.target)
-        self._seen.add(fingerprint)
-        self.evaluator.proxies[proxy.fingerprint] = proxy
-        if fingerprint in self.ledger.candidates:
-            return self.ledger.candidates[fingerprint]
-        # First the files: what the journal knows of has them.
-        folder = self.directory.candidate(fingerprint)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "arch.json").write_text(proxy.to_json(), encoding="utf-8")
-        (folder / "target.arch.json").write_text(target.to_json(), encoding="utf-8")
-        searched = origin == "searched"
-        costs, rejection = self.pricing.judged(target) if searched else (self.pricing.costs(target), None)
-        record = CandidateRecord(
-            fingerprint=fingerprint,
-            proxy=proxy.fingerprint,
-            name=name,
-            origin=origin,
-            genome=None if genome is None else self.space.text(genome),
-            pattern=str(layout),
-            kinds=tuple(block.operator.kind for block in layout),
-            weights=layout.weights,
-            cache=layout.cache,
-            generation=generation,
-            costs=costs,
-            parameters={"proxy": accounting.parameters(proxy), "target": accounting.parameters(target)},
-            rejected=rejection,
-        )
-        self.journal.write(record)
-        self.ledger.apply(record)
-        return record
+    def _admit(self, proposal: Proposal, generation: int) -> CandidateRecord:
+        self._seen.add(proposal.fingerprint)
+        self.evaluator.proxies[proposal.proxy.fingerprint] = proposal.proxy
+        return self.admission.admit(proposal, generation)
 
     def _evaluate(self, records: list[CandidateRecord], rung: int, references: list[CandidateRecord]) -> None:
         """Train at a rung; references go on through all rungs beside the others."""
@@ -217,7 +153,7 @@ class Loop:
     def _check_references(self, references: list[CandidateRecord]) -> None:
         rungs = range(self.last_rung + 1)
         causes = [[self.ledger.failure(r.proxy, rung) for rung in rungs] for r in references]
-        if causes and all(any(found) for found in causes):
+        if causes and all(any(each) for each in causes):
             cause = next(cause for cause in causes[0] if cause)
             raise RuntimeError(f"no reference could be trained, so quality has no scale: {cause}")
 
@@ -227,27 +163,24 @@ class Loop:
     def _passed(self, record: CandidateRecord, rung: int) -> bool:
         return self.ledger.signals(record.proxy, rung) is not None
 
-    def _promote(self, pool: list[Individual], new: int, rung: int) -> None:
+    def _promote(self, pool: Sequence[Judged], new: int, rung: int) -> None:
         """Send the best that stand one rung below to this rung: a share of the new candidates."""
-        order = survivors([self._judged_again(individual) for individual in pool], len(pool))
-        open_ = [i for i in order if i.fingerprint not in self._failed]
-        below = [i for i in open_ if self._reached[i.fingerprint] == rung - 1]
+        order = self.algorithm.ranked([self._judged_again(judged) for judged in pool])
+        open_ = [judged.id for judged in order if judged.id not in self._failed]
+        below = [fingerprint for fingerprint in open_ if self._reached[fingerprint] == rung - 1]
         count = math.ceil(self.campaign.budget.promote**rung * new)
-        self._evaluate([self.ledger.candidates[i.fingerprint] for i in below[:count]], rung, [])
+        self._evaluate([self.ledger.candidates[fingerprint] for fingerprint in below[:count]], rung, [])
 
-    def _individual(self, record: CandidateRecord) -> Individual | None:
-        """What selection sees of a candidate; None where it failed."""
+    def _judged(self, record: CandidateRecord) -> Judged | None:
+        """What the algorithm is told of a candidate; None where it failed."""
         rung = self._reached.get(record.fingerprint)
         if rung is None or record.genome is None:
             return None
-        objectives = self.pricing.objectives
-        values = objective_values(record, self.ledger, rung, objectives)
-        if values is None:
-            return None
-        return Individual(record.fingerprint, parse_genome(record.genome), Fitness(values, objectives))
+        values = objective_values(record, self.ledger, rung, self.pricing.objectives)
+        return None if values is None else Judged(record.fingerprint, parse_genome(record.genome), values)
 
-    def _judged_again(self, individual: Individual) -> Individual:
-        """The individual with its quality at the last rung that it reached."""
-        again = self._individual(self.ledger.candidates[individual.fingerprint])
+    def _judged_again(self, judged: Judged) -> Judged:
+        """The candidate with its quality at the last rung that it reached."""
+        again = self._judged(self.ledger.candidates[judged.id])
         assert again is not None
         return again

@@ -1,8 +1,7 @@
-"""The genetic algorithm: NSGA-II (Deb et al., IEEE TEC 6(2), 2002) by DEAP's selection, in our own loop.
+"""The genetic algorithm NSGA-II (Deb et al., IEEE TEC 6(2), 2002), with DEAP's sorting and crowding distance.
 
-Ask and tell: `children` makes genomes from a population, the campaign judges them, `survivors` keeps the
-best. Only judged individuals come here, so no value is missing or NaN. Randomness comes from the generator
-given, never from a global one.
+Its state is the population of parents, best first, each with the front that it lies on and its crowding
+distance there. A generation's children compete with their parents for the places.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,60 +14,111 @@ from deap.tools import emo
 from archsearch.campaign import dominance
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.sections import SearchSection
-from genomes import Genome, Repaired, SearchSpace, crossover, homologous, mutate, repair, restructure
+from archsearch.search.algorithm import Judged, random_genomes
+from genomes import Repaired, SearchSpace, crossover, homologous, mutate, repair, restructure
 
 
-class Fitness(base.Fitness):  # type: ignore[misc]
-    """DEAP's fitness of given objectives, compared as the front is."""
+@dataclass(frozen=True)
+class Ranked:
+    """A candidate and its place among others."""
 
-    def __init__(self, values: Sequence[float], objectives: Sequence[Objective]) -> None:
-        self.objectives, self.given = tuple(objectives), tuple(values)
-        self.weights = tuple(1.0 if o.direction == "max" else -1.0 for o in objectives)
-        super().__init__(self.given)
+    judged: Judged
+    front: int
+    """Number of the front that it lies on, 0 the best."""
+    crowding: float
+    """How far its neighbours on that front are: the sum of their distances by objective, each as a share of
+    the front's extent; infinite at its ends."""
 
-    def dominates(self, other: "Fitness", obj: slice = slice(None)) -> bool:
-        """What DEAP's sorting asks; it hands on equal values together, so none of them is lost."""
-        return dominance.dominates(self.given[obj], other.given[obj], self.objectives[obj])
-
-
-@dataclass(eq=False)
-class Individual:
-    """A judged genome."""
-
-    fingerprint: str
-    genome: Genome
-    fitness: Fitness
-    rank: int = 0
-    """Front that it lies on, 0 the best; set by `survivors`."""
+    @property
+    def place(self) -> tuple[int, float]:
+        """What candidates are sorted by, the best first: front, then room around them."""
+        return self.front, -self.crowding
 
 
-def survivors(pool: Sequence[Individual], size: int) -> list[Individual]:
-    """The best `size` by front and crowding distance, best first, with `rank` set."""
-    if not pool:
-        return []
-    for rank, front in enumerate(tools.sortNondominated(pool, len(pool))):
+Population = tuple[Ranked, ...]
+"""Parents, best first."""
+
+
+@dataclass(frozen=True)
+class Nsga2:
+    """NSGA-II with the campaign's settings."""
+
+    search: SearchSection
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+
+    def start(self) -> Population:
+        """An empty population."""
+        return ()
+
+    def ask(self, state: Population, rng: np.random.Generator) -> Iterator[Repaired]:
+        """Random genomes at first, then children of tournament winners: crossed, mutated, restructured,
+        repaired.
+
+        Parents of one length are crossed at the same places, others where their classes align.
+        """
+        if not state:
+            yield from random_genomes(self.space, rng)
+        space, search = self.space, self.search
+        while True:
+            first, second = (tournament(state, search.tournament, rng).judged.genome for _ in range(2))
+            cross = crossover if len(first) == len(second) else homologous
+            for child in cross(first, second, space, search.crossover_points, rng):
+                mutated = mutate(child, space, search.mutation, rng)
+                yield repair(restructure(mutated, space, search.structural, rng), space, rng)
+
+    def tell(self, state: Population, judged: Sequence[Judged]) -> Population:
+        """The best of parents and children."""
+        news = {each.id: each for each in judged}
+        pool = [news.pop(parent.id, parent) for parent in self.parents(state)]
+        return rank([*pool, *news.values()], self.objectives)[: self.search.population]
+
+    def parents(self, state: Population) -> Sequence[Judged]:
+        """The whole population."""
+        return [each.judged for each in state]
+
+    def ranked(self, judged: Sequence[Judged]) -> list[Judged]:
+        """By front, then by crowding distance."""
+        return [each.judged for each in rank(judged, self.objectives)]
+
+
+def rank(judged: Sequence[Judged], objectives: Sequence[Objective]) -> Population:
+    """All candidates by front, then by crowding distance, best first; of equals the earlier one."""
+    if not judged:
+        return ()
+    pool = [_Individual(each, objectives) for each in judged]
+    fronts = tools.sortNondominated(pool, len(pool))
+    for number, front in enumerate(fronts):
         emo.assignCrowdingDist(front)
         for individual in front:
-            individual.rank = rank
-    return sorted(pool, key=lambda i: (i.rank, -i.fitness.crowding_dist))[:size]
+            individual.front = number
+    places = (Ranked(i.judged, i.front, i.fitness.crowding_dist) for i in pool)
+    return tuple(sorted(places, key=lambda each: each.place))
 
 
-def tournament(population: Sequence[Individual], size: int, rng: np.random.Generator) -> Individual:
-    """The best of `size` drawn: lower rank, then larger crowding distance, then the first drawn."""
+def tournament(population: Population, size: int, rng: np.random.Generator) -> Ranked:
+    """The best of `size` drawn, of equals the first drawn."""
     drawn = [population[int(i)] for i in rng.integers(len(population), size=size)]
-    return min(drawn, key=lambda i: (i.rank, -i.fitness.crowding_dist))
+    return min(drawn, key=lambda each: each.place)
 
 
-def children(
-    parents: Sequence[Individual], space: SearchSpace, search: SearchSection, rng: np.random.Generator
-) -> Iterator[Repaired]:
-    """Children of tournament winners, without end: crossed, mutated, restructured, repaired.
+class _Fitness(base.Fitness):  # type: ignore[misc]
+    """DEAP's fitness of some objectives, compared as the front is."""
 
-    Parents of one length are crossed at the same places, others where their classes align.
-    """
-    while True:
-        first, second = (tournament(parents, search.tournament, rng).genome for _ in range(2))
-        cross = crossover if len(first) == len(second) else homologous
-        for child in cross(first, second, space, search.crossover_points, rng):
-            mutated = mutate(child, space, search.mutation, rng)
-            yield repair(restructure(mutated, space, search.structural, rng), space, rng)
+    def __init__(self, values: Sequence[float], objectives: Sequence[Objective]) -> None:
+        self.objectives, self.plain = tuple(objectives), tuple(values)
+        self.weights = tuple(1.0 if o.direction == "max" else -1.0 for o in objectives)
+        super().__init__(self.plain)
+
+    def dominates(self, other: "_Fitness", obj: slice = slice(None)) -> bool:
+        """What DEAP's sorting asks; it hands on equal values together, so none of them is lost."""
+        return dominance.dominates(self.plain[obj], other.plain[obj], self.objectives[obj])
+
+
+class _Individual:
+    """What DEAP sorts: it reads `fitness` and writes the crowding distance into it."""
+
+    def __init__(self, judged: Judged, objectives: Sequence[Objective]) -> None:
+        self.judged = judged
+        self.fitness = _Fitness(judged.values, objectives)
+        self.front = 0

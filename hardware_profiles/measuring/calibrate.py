@@ -21,7 +21,8 @@ from typing import Any
 from genomes import InvalidInput, Scale, parse_layout
 from genomes.files import write_whole
 from hardware_profiles import Device, Workload, predict
-from hardware_profiles.curves import DISTURBED, PHASES, UNSTABLE, Case, Measured, fit_families
+from hardware_profiles.cases import DISTURBED, PHASES, UNSTABLE, Case, Measured
+from hardware_profiles.curves import fit_families
 from hardware_profiles.energy import power_figure
 from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases
@@ -30,6 +31,7 @@ from hardware_profiles.measuring.process import started
 from hardware_profiles.measuring.this_machine import measure_device
 from hardware_profiles.runtimes.table import JAX, Runtime, find_runtime, read_types
 from hardware_profiles.timing.drift import drifts
+from hardware_profiles.traits import traits_of
 
 ROWS = ".rows.jsonl"
 """In place of the profile's suffix: where rows are kept."""
@@ -73,7 +75,7 @@ def calibrate(
     done = read_rows(kept)
     _same_origin(kept, done.values(), chosen)
     chosen.require()
-    probed = measure_device(name) if chosen is JAX else None
+    probed = measure_device(name) if traits_of(chosen.provenance).rooflines else None
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     out.parent.mkdir(parents=True, exist_ok=True)
     missing = [case for case in wanted if _key(case) not in done]
@@ -118,7 +120,8 @@ def _of_whole_models(profile: Device, grid: Grid, runtime: Runtime) -> dict[str,
     beyond, power = [], []
     for text in runtime.mixed:
         architecture = parse_layout(text).at(scale)
-        if runtime is not JAX and not {block.name for block in architecture.blocks} <= priced:
+        unpriced = {block.name for block in architecture.blocks} - priced
+        if unpriced and not traits_of(runtime.provenance).rooflines:
             continue
         found = measure_once(architecture, workload, runtime)
         predicted = predict(architecture, profile, workload).peak_memory_bytes.value

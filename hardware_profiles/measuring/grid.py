@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from genomes import Scale, parse_layout
-from hardware_profiles.curves import HEAD, Case
+from hardware_profiles.cases import HEAD, Case
 from hardware_profiles.runtimes.table import JAX, Runtime, read_types
 
 HEAD_DIM = 64

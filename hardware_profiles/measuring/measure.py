@@ -18,10 +18,11 @@ import numpy as np
 
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Workload, this_machine
-from hardware_profiles.curves import DISTURBED, PHASES
-from hardware_profiles.energy import MEASURED, joules
+from hardware_profiles.cases import DISTURBED, PHASES
+from hardware_profiles.energy import joules
 from hardware_profiles.measuring import process as fresh_process
 from hardware_profiles.runtimes.table import JAX, Runtime, find_runtime
+from hardware_profiles.timing.power import MEASURED
 
 PROCESSES = 3
 """Fewest fresh processes that a reported figure should rest on."""
@@ -30,7 +31,6 @@ STABLE = 0.05
 TIMEOUT_S = 3600
 
 LATENCIES = ("prefill_latency_s", "decode_latency_s")
-FIGURES = (*LATENCIES, "peak_memory_bytes")
 
 Progress = Callable[[str], None]
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hardware_profiles import Device, Figure, Peak, Provenance, this_machine
-from hardware_profiles.curves import HEAD, Case, Measured, Terms, fit_families, terms_of
+from hardware_profiles.cases import HEAD, Case, Measured
+from hardware_profiles.curves import fit_families
+from hardware_profiles.terms import Terms, terms_of
 
 LARGE = 8
 """Blocks that have less than this part of the largest's work do not count: small times are noise."""

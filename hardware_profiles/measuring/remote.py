@@ -16,8 +16,8 @@ from typing import Any
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload
 from hardware_profiles.measuring import process as fresh_process
-from hardware_profiles.measuring.measure import FIGURES
 from hardware_profiles.work import weight_and_state_bytes
+from hardware_profiles.workload import FIGURES
 
 PERCENTILES = ("p10", "median", "p90")
 LARGEST = 1e30

@@ -13,11 +13,12 @@ from typing import Any
 
 from genomes import Architecture, InvalidInput
 from hardware_profiles import Device, Workload, predict
-from hardware_profiles.curves import DISTURBED, PHASES, Phase
-from hardware_profiles.measuring.measure import FIGURES, measure_once
+from hardware_profiles.cases import DISTURBED, PHASES, Phase
+from hardware_profiles.measuring.measure import measure_once
 from hardware_profiles.runtimes.table import runtime_of
 from hardware_profiles.timing.drift import drifts
 from hardware_profiles.validation import Errors, Validation, errors
+from hardware_profiles.workload import FIGURES
 
 Turn = tuple[int, dict[str, Any]]
 """Which model was measured, and the answer."""

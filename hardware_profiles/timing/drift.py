@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from time import perf_counter
 
-from hardware_profiles.curves import PHASES, Phase
+from hardware_profiles.cases import PHASES, Phase
 
 CHAIN, CHAIN_SIDE = 128, 512
 """Square matrices that a vector goes through, float32: 128 MiB, beyond the last-level cache of most CPUs."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hardware_profiles.curves import Timed
+from hardware_profiles.cases import Timed
 
 WARM_UP_STEPS = 8
 FEWEST_STEPS = 64

@@ -18,7 +18,7 @@ from genomes import Architecture, Operator
 from genomes.operators import read_operator
 from hardware_profiles import Workload
 from hardware_profiles.calibrated import lies_in_cache
-from hardware_profiles.curves import HEAD, PHASES, Case, Phase, Timed
+from hardware_profiles.cases import HEAD, PHASES, Case, Phase, Timed
 from hardware_profiles.timing import drift
 from hardware_profiles.timing.memory import other_load, peak_bytes, trim
 from hardware_profiles.timing.sampling import sample_stack

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware_profiles import this_machine
-from hardware_profiles.curves import Phase
+from hardware_profiles.cases import Phase
 from hardware_profiles.timing import drift
 
 Matrices = NDArray[np.float32]

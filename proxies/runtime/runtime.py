@@ -30,7 +30,6 @@ import numpy as np
 import psutil
 
 from genomes import Architecture, InvalidInput, read_architecture
-from hardware_profiles.energy import mean_power, nvml_counter
 from hardware_profiles.timing import drift
 from hardware_profiles.timing.memory import (
     other_load,
@@ -40,6 +39,7 @@ from hardware_profiles.timing.memory import (
     resident_bytes,
     trim,
 )
+from hardware_profiles.timing.power import mean_power, nvml_counter
 from hardware_profiles.timing.sampling import (
     FEWEST_PREFILLS,
     FEWEST_STEPS,

@@ -1,7 +1,7 @@
 """Measuring stacks of equal blocks, for a profile of this machine.
 
 `python -m proxies.runtime.stacks` reads `{"cases": [...]}` as JSON from stdin, each with the keys of
-`hardware_profiles.curves.Case`, and prints one JSON line a case: in the process of a whole operator, so
+`hardware_profiles.cases.Case`, and prints one JSON line a case: in the process of a whole operator, so
 that compilers and allocators have one history. A case is run as `archsearch measure` runs a whole model
 (`proxies.runtime.runtime.Runner`): a prompt in chunks, then single tokens at its depth with donated state.
 The time of an empty stack of the same width and context is taken off, and the rest divided by the blocks.
@@ -25,7 +25,7 @@ import numpy as np
 from genomes import Architecture, read_architecture
 from genomes.operators import Skip, SwiGLU
 from hardware_profiles.calibrated import lies_in_cache
-from hardware_profiles.curves import PHASES, Case, Timed
+from hardware_profiles.cases import PHASES, Case, Timed
 from hardware_profiles.timing import drift
 from hardware_profiles.timing.memory import other_load
 from hardware_profiles.timing.sampling import sample_stack

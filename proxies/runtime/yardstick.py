@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from hardware_profiles.curves import Phase
+from hardware_profiles.cases import Phase
 from hardware_profiles.timing import drift
 from proxies.axes import Array
 

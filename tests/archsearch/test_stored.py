@@ -39,7 +39,8 @@ from genomes import (
 )
 from genomes.variation import duplicate
 from hardware_profiles import Device, Workload, device, predict, read_device
-from hardware_profiles.curves import Measured, fit_families
+from hardware_profiles.cases import Measured
+from hardware_profiles.curves import fit_families
 from hardware_profiles.measuring.grid import Grid, cases
 from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.remote import measure_on

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from hardware_profiles import load_device, this_machine
-from hardware_profiles.curves import PHASES, terms_of
+from hardware_profiles.cases import PHASES
 from hardware_profiles.measuring.grid import GRIDS, cases
 from hardware_profiles.runtimes.table import JAX
+from hardware_profiles.terms import terms_of
 from support import ROOT
 
 BIN = Path(sys.executable).parent

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from hardware_profiles import Device
-from hardware_profiles.curves import Measured
+from hardware_profiles.cases import Measured
 from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import Grid, cases
 from hardware_profiles.runtimes.table import Runtime

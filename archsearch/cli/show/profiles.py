@@ -13,8 +13,9 @@ from rich.table import Table
 
 from genomes import InvalidInput
 from hardware_profiles import Device
-from hardware_profiles.curves import QUANTITIES, Family
-from hardware_profiles.measuring.measure import FIGURES
+from hardware_profiles.cases import QUANTITIES
+from hardware_profiles.curves import Family
+from hardware_profiles.workload import FIGURES
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Measuring stacks of equal blocks in llama.cpp, for a profile of this machine.
 
 `python -m hardware_profiles.runtimes.llama_cpp.calibrating` reads `{"cases": [...]}` as JSON from stdin, each
-with the keys of `hardware_profiles.curves.Case`, and prints one JSON line a case, as `proxies.runtime.stacks`
+with the keys of `hardware_profiles.cases.Case`, and prints one JSON line a case, as `proxies.runtime.stacks`
 does: `hardware_profiles.runtimes.llama_cpp.stacks` says which stacks are measured,
 `hardware_profiles.timing.stacks` how a block's time comes out of them. Each line says by which `origin` it
 was measured.

@@ -1,7 +1,7 @@
 """Measuring stacks of equal blocks in onnxruntime, for a profile of this machine.
 
 `python -m hardware_profiles.runtimes.onnx_runtime.calibrating` reads `{"cases": [...]}` as JSON from stdin,
-each with the keys of `hardware_profiles.curves.Case`, and prints one JSON line a case, as
+each with the keys of `hardware_profiles.cases.Case`, and prints one JSON line a case, as
 `proxies.runtime.stacks` does: `hardware_profiles.timing.stacks` says how a block's time comes out of stacks.
 Each line says by which `origin` it was measured.
 

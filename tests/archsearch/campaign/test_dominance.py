@@ -14,7 +14,8 @@ from archsearch.campaign.file import load_campaign
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.pricing import Pricing
 from archsearch.reporting.page import margins
-from archsearch.search.nsga2 import Fitness, Individual, survivors
+from archsearch.search.algorithm import Judged
+from archsearch.search.nsga2 import rank
 from genomes import InvalidInput, preset, random_genome
 from hardware_profiles import device
 from hardware_profiles.validation import Errors, Validation
@@ -98,11 +99,11 @@ def test_fronts_are_peeled_off_by_dominance(case):
     kept = nondominated(values, objectives)
     assert kept == [not any(dominates(other, value, objectives) for other in values) for value in values]
     found = ranks(values, objectives)
-    for (a, rank), (b, below) in product(zip(values, found, strict=True), repeat=2):
-        assert rank < below or not dominates(a, b, objectives)
-    for value, rank in zip(values, found, strict=True):
-        above = [o for o, r in zip(values, found, strict=True) if r == rank - 1]
-        assert rank == 0 or any(dominates(other, value, objectives) for other in above)
+    for (a, front), (b, below) in product(zip(values, found, strict=True), repeat=2):
+        assert front < below or not dominates(a, b, objectives)
+    for value, front in zip(values, found, strict=True):
+        above = [o for o, r in zip(values, found, strict=True) if r == front - 1]
+        assert front == 0 or any(dominates(other, value, objectives) for other in above)
 
 
 @given(st.integers(1, 9).flatmap(lambda count: cases(count=count)))
@@ -110,10 +111,9 @@ def test_selection_ranks_as_the_front_does_and_loses_nobody(case):
     objectives, values = case
     genome = random_genome(preset("hybrid").with_blocks(4), np.random.default_rng(0))
     # every value twice: DEAP sorts equal ones as one
-    pool = [Individual(str(i), genome, Fitness(v, objectives)) for i, v in enumerate([*values, *values])]
-    kept = survivors(pool, len(pool))
-    assert {i.fingerprint for i in kept} == {i.fingerprint for i in pool}
-    assert [i.rank for i in pool] == ranks([*values, *values], objectives)
+    pool = [Judged(str(i), genome, value) for i, value in enumerate([*values, *values])]
+    places = {each.judged.id: each.front for each in rank(pool, objectives)}
+    assert [places[each.id] for each in pool] == ranks([*values, *values], objectives)
 
 
 # From a device's validation to the front.

@@ -1,13 +1,11 @@
-"""What a campaign says before anything is trained: its file, its arithmetic, its genetic algorithm."""
+"""What a campaign says before anything is trained: its file and its arithmetic."""
 
 import json
 import math
-import random
 from dataclasses import replace
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -19,12 +17,10 @@ from archsearch.campaign.file import load_campaign
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.pricing import Pricing
-from archsearch.campaign.sections import SearchSection
 from archsearch.campaign.summary import QUALITY_FLOOR, hypervolume, reference_point
 from archsearch.executors import Failure
 from archsearch.launch import run
-from archsearch.search.nsga2 import Fitness, Individual, children, survivors, tournament
-from genomes import InvalidInput, parse_genome, preset, random_genome, reference
+from genomes import InvalidInput, reference
 from hardware_profiles import Estimate
 from hardware_profiles.measuring.this_machine import resolve_device
 from support import ROOT, campaigns
@@ -376,85 +372,6 @@ def test_the_reference_point_is_bound_or_twice_the_worst_reference():
     assert found == {"quality": QUALITY_FLOOR, COST.name: 10.0, GAIN.name: 3.0}
     bounded = (replace(COST, at_most=7.0), replace(GAIN, at_least=2.0))
     assert reference_point(bounded, references) == {COST.name: 7.0, GAIN.name: 2.0}
-
-
-# The genetic algorithm.
-
-SPACE = preset("hybrid").with_blocks(4)
-
-
-def pool(values: list[tuple[float, ...]], seed: int = 0) -> list[Individual]:
-    rng = np.random.default_rng(seed)
-    return [
-        Individual(f"{i:016x}", random_genome(SPACE, rng), Fitness(value, (GAIN, COST)))
-        for i, value in enumerate(values)
-    ]
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=14), st.integers(1, 14))
-def test_survivors_are_the_best_by_front_then_by_crowding(values, size):
-    individuals = pool(values)
-    kept = survivors(individuals, size)
-    assert len(kept) == min(size, len(values))
-    assert len({i.fingerprint for i in kept}) == len(kept)
-    # rank 0 is what nothing dominates, and no survivor lies on a later front than one left out
-    first = nondominated(values, (GAIN, COST))
-    assert [i.rank == 0 for i in individuals] == first
-    left = [i for i in individuals if i not in kept]
-    order = [(i.rank, -i.fitness.crowding_dist) for i in kept]
-    assert order == sorted(order)
-    assert all((i.rank, -i.fitness.crowding_dist) >= order[-1] for i in left)
-
-
-def test_survivors_of_nothing_are_none():
-    assert survivors([], 3) == []
-
-
-def test_a_tournament_of_all_finds_the_best():
-    individuals = survivors(pool([(float(i % 7), float(i)) for i in range(20)]), 20)
-    rng = np.random.default_rng(1)
-    best = tournament(individuals, 2000, rng)
-    assert (best.rank, best.fitness.crowding_dist) == (0, math.inf)
-    drawn = {tournament(individuals, 1, rng).fingerprint for _ in range(300)}
-    assert len(drawn) == 20
-
-
-def bred(seed: int, disturb: int) -> list[tuple[int, ...]]:
-    random.seed(disturb)
-    np.random.seed(disturb)  # noqa: NPY002  (that it does not matter is the question)
-    parents = survivors(pool([(float(i % 3), float(i % 4)) for i in range(8)]), 6)
-    search = SearchSection(population=6, generations=2)
-    found = []
-    for genome, _ in islice(children(parents, SPACE, search, np.random.default_rng(seed)), 20):
-        random.random()
-        np.random.random()  # noqa: NPY002
-        found.append(genome)
-    return found
-
-
-def test_children_depend_on_the_generator_and_on_nothing_else():
-    assert bred(7, disturb=1) == bred(7, disturb=2)
-    assert bred(7, disturb=1) != bred(8, disturb=1)
-
-
-def test_children_are_legal_and_leave_the_global_generators_alone():
-    random.seed(5)
-    np.random.seed(5)  # noqa: NPY002
-    before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    parents = survivors(pool([(float(i), float(i)) for i in range(6)]), 4)
-    search = SearchSection(population=6, generations=2, mutation=0.5)
-    for genome, redrawn in islice(children(parents, SPACE, search, np.random.default_rng(0)), 50):
-        SPACE.decode(genome)
-        assert all(genes > 0 for genes in redrawn.values())
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
-
-
-def test_without_mutation_twins_have_their_parents_genome():
-    genome = parse_genome("11-71-31-72")
-    twins = [Individual(str(i), genome, Fitness((1.0, 1.0), (GAIN, COST))) for i in range(2)]
-    search = SearchSection(population=4, mutation=0.0, structural=0.0)
-    found = list(islice(children(survivors(twins, 2), SPACE, search, np.random.default_rng(0)), 10))
-    assert found == [(genome, {})] * 10
 
 
 # Quality by hand.

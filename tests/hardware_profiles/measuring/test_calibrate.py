@@ -11,8 +11,8 @@ from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, device, load_device, predict, this_machine
 from hardware_profiles.measuring.calibrate import calibrate, read_rows
 from hardware_profiles.measuring.grid import Grid
-from hardware_profiles.measuring.measure import FIGURES
 from hardware_profiles.measuring.validate import validate, with_validation
+from hardware_profiles.workload import FIGURES
 
 TINY = Grid(widths=(64,), contexts=(16,), growing=(16,))
 LAYOUTS = ("swiglu(2)", "short_conv")

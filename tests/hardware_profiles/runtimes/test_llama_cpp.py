@@ -13,7 +13,7 @@ from archsearch.campaign.pricing import Pricing
 from genomes import InvalidInput, Scale, accounting, parse_layout
 from hardware_profiles import Workload, device, predict
 from hardware_profiles.measuring.calibrate import calibrate
-from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.runtimes.llama_cpp.binding import ROOM, Session
 from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
@@ -21,6 +21,7 @@ from hardware_profiles.runtimes.llama_cpp.gguf import write_gguf
 from hardware_profiles.runtimes.llama_cpp.stacks import LAYOUTS, stack
 from hardware_profiles.runtimes.llama_cpp.tensors import tensors
 from hardware_profiles.runtimes.table import JAX, LLAMA_CPP, Runtime, find_runtime, read_types, runtime_of
+from hardware_profiles.workload import FIGURES
 from support import ROOT
 from support import llama_cpp_cases as made
 

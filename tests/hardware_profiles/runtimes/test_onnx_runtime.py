@@ -15,13 +15,14 @@ from archsearch.evidence.finalists import places
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Workload, predict
 from hardware_profiles.measuring.calibrate import calibrate
-from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.runtimes.onnx_runtime.binding import Session
 from hardware_profiles.runtimes.onnx_runtime.integers import BITS, quantise
 from hardware_profiles.runtimes.onnx_runtime.model import check_runs, write_onnx
 from hardware_profiles.runtimes.onnx_runtime.stacks import LAYOUTS, stack
 from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, RUNTIMES, Runtime, read_types, runtime_of
+from hardware_profiles.workload import FIGURES
 from support import ROOT, made_up
 from support import onnx_runtime_cases as made
 
