@@ -78,18 +78,18 @@ def forms(length: int, width: int) -> dict[str, Case]:
     """Recurrent operators: all tokens as in training, and step by step with the same convolutions."""
     scale = Scale(width=width, head_dim=width // H)
     x = jax.random.normal(jax.random.key(1), (FORM_BATCH, length, width))
-    found: dict[str, Case] = {}
+    pairs: dict[str, Case] = {}
     for name, operator in operator_table().items():
         if operator.kind == "recurrence":
             spec = operator.at(scale, {key: setting.default for key, setting in operator.settings.items()})
             module = module_class(operator)(spec, width)
             parameters = module.init(jax.random.key(0), method="create")
             naive = partial(module.apply, method="reference")
-            found[name] = (module.apply, naive, (parameters, x))
+            pairs[name] = (module.apply, naive, (parameters, x))
     for module in list(sys.modules.values()):
         if hasattr(module, "naive_causal_conv") and module.__name__.startswith("proxies.operators"):
             module.naive_causal_conv = causal_conv  # a matrix a channel would take longer than the recurrence
-    return found
+    return pairs
 
 
 def seconds(functions: list[Callable[..., Any]], arguments: tuple[Any, ...], repetitions: int) -> list[float]:
@@ -101,18 +101,18 @@ def seconds(functions: list[Callable[..., Any]], arguments: tuple[Any, ...], rep
         jax.block_until_ready(compiled[-1](*arguments))
     samples: list[list[float]] = [[] for _ in functions]
     for _ in range(repetitions):
-        for run, found in zip(compiled, samples, strict=True):
+        for run, times in zip(compiled, samples, strict=True):
             started = time.perf_counter()
             jax.block_until_ready(run(*arguments))
-            found.append(time.perf_counter() - started)
-    return [statistics.median(found) for found in samples]
+            times.append(time.perf_counter() - started)
+    return [statistics.median(times) for times in samples]
 
 
-def table(found: dict[str, Case], other: str, repetitions: int, **also: int) -> list[dict[str, Any]]:
+def table(pairs: dict[str, Case], other: str, repetitions: int, **also: int) -> list[dict[str, Any]]:
     """Measure and print; a row a case."""
     rows = []
     print(f"{'case':32s} {'ms':>8s} {other + ' ms':>11s} {'ratio':>7s}")
-    for case, (ours, theirs, arguments) in found.items():
+    for case, (ours, theirs, arguments) in pairs.items():
         mine, others = seconds([ours, theirs], arguments, repetitions)
         ratio = others / mine
         rows.append({"case": case, **also, "seconds": mine, f"{other}_seconds": others, "ratio": ratio})
@@ -129,13 +129,15 @@ def main() -> None:
     parser.add_argument("--forms-out", type=Path, default=Path("benchmarks/results/parallel_forms_cpu.json"))
     parser.add_argument("--length", type=int, default=1024, help="tokens of the recurrent operators")
     parser.add_argument("--width", type=int, default=256, help="width of the recurrent operators")
-    given = parser.parse_args()
+    options = parser.parse_args()
     rows = table(cases(), "obvious", REPETITIONS)
-    sizes = {"length": given.length, "width": given.width, "batch": FORM_BATCH}
-    form_rows = table(forms(given.length, given.width), "naive", FORM_REPETITIONS, **sizes)
-    for out, found in ((given.out, rows), (given.forms_out, form_rows)):
+    sizes = {"length": options.length, "width": options.width, "batch": FORM_BATCH}
+    form_rows = table(forms(options.length, options.width), "naive", FORM_REPETITIONS, **sizes)
+    for out, measured in ((options.out, rows), (options.forms_out, form_rows)):
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps({"jax": jax.__version__, "rows": found}, indent=1) + "\n", encoding="utf-8")
+        out.write_text(
+            json.dumps({"jax": jax.__version__, "rows": measured}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

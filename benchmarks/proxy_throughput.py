@@ -35,7 +35,15 @@ from torch_peers import Peer
 from archsearch.executors.worker import allocator
 from genomes import Architecture, Reference, Scale, accounting, reference
 from proxies.tasks.base import Batch
-from proxies.training.program import BETA_1, BETA_2, CHUNK, CLIP, State, initial_state, program
+from proxies.training.program import (
+    BETA_1,
+    BETA_2,
+    CLIP,
+    STEPS_A_CALL,
+    TrainingState,
+    compile_program,
+    initial_state,
+)
 
 BLOCKS, VOCABULARY = 8, 256
 TOKENS = 2048
@@ -78,15 +86,15 @@ def architecture(case: str, width: int) -> Architecture:
 
 def random_batches(length: int) -> list[Batch]:
     """As many as one call of our program takes."""
-    shape = (CHUNK, TOKENS // length, length + 1)
+    shape = (STEPS_A_CALL, TOKENS // length, length + 1)
     drawn = np.random.default_rng(0).integers(0, VOCABULARY, shape, np.int32)
     ones = np.ones(shape[1:], np.float32)[:, 1:]
     return [Batch(part[:, :-1], part[:, 1:], ones) for part in drawn]
 
 
-def ours(proxy: Architecture, length: int, state: State) -> tuple[Steps, float]:
+def ours(proxy: Architecture, length: int, state: TrainingState) -> tuple[Steps, float]:
     """Steps as a campaign makes them, and the seconds of compilation."""
-    compiled = program(proxy, "next_token", TOKENS // length, length, WEIGHT_DECAY)
+    compiled = compile_program(proxy, "next_token", TOKENS // length, length, WEIGHT_DECAY)
 
     def steps(batches: list[Batch]) -> list[float]:
         nonlocal state
@@ -121,14 +129,14 @@ def theirs(peer: nn.Module, run: Callable[..., Any]) -> Steps:
     return steps
 
 
-def check(proxy: Architecture, peer: nn.Module, found: list[float], expected: list[float]) -> float:
+def check(proxy: Architecture, peer: nn.Module, losses: list[float], expected: list[float]) -> float:
     """The largest difference of the losses. Raises `ValueError` where the models are not the same."""
     counts = accounting.parameters(proxy), sum(p.numel() for p in peer.parameters())
     if counts[0] != counts[1]:
         raise ValueError(f"{counts[0]} parameters here, {counts[1]} in PyTorch")
-    difference = float(np.abs(np.subtract(found, expected)).max())
+    difference = float(np.abs(np.subtract(losses, expected)).max())
     if not difference <= TOLERANCE:
-        raise ValueError(f"losses {found} here, {expected} in PyTorch")
+        raise ValueError(f"losses {losses} here, {expected} in PyTorch")
     return difference
 
 
@@ -142,7 +150,7 @@ def take_turns(contestants: dict[str, Steps], batches: list[Batch], seconds: flo
             steps(batches)
             samples[name].append(TOKENS * len(batches) / (time.perf_counter() - before))
         rounds += 1
-    return {name: np.array(found) for name, found in samples.items()}
+    return {name: np.array(speeds) for name, speeds in samples.items()}
 
 
 def measure(case: str, width: int, length: int, seconds: float, compile_too: bool) -> dict[str, Any]:
@@ -171,7 +179,7 @@ def measure(case: str, width: int, length: int, seconds: float, compile_too: boo
     long = time.perf_counter() - before > LONG_STEP_S * len(batches)
     turn = batches[:1] if long else batches
     samples = take_turns(contestants, turn, seconds)
-    medians = {name: float(np.median(found)) for name, found in samples.items()}
+    medians = {name: float(np.median(speeds)) for name, speeds in samples.items()}
     best = max(value for name, value in medians.items() if name != "ours")
     return {
         "case": case,
@@ -184,7 +192,7 @@ def measure(case: str, width: int, length: int, seconds: float, compile_too: boo
         "ratio": medians["ours"] / best,
         "peer_eager_tokens_per_s": medians["eager"],
         "peer_compiled_tokens_per_s": medians.get("compiled"),
-        "p10_p90": {name: np.percentile(found, (10, 90)).tolist() for name, found in samples.items()},
+        "p10_p90": {name: np.percentile(speeds, (10, 90)).tolist() for name, speeds in samples.items()},
         "rounds": len(samples["ours"]),
         "steps_a_round": len(turn),
         "compile_s": compile_s,
@@ -259,32 +267,33 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/proxy_throughput_cpu.json"))
     parser.add_argument("--threads", type=int, default=1, help="of a training")
     parser.add_argument("--keep", action="store_true", help="keep the rows of other cells that FILE has")
-    given = parser.parse_args()
-    about, rows = setting(given.threads), []
+    options = parser.parse_args()
+    about, rows = setting(options.threads), []
     print(json.dumps(about))
     print(
         f"{'case':22s} {'width':>5s} {'length':>6s} {'tokens/s':>9s} {'eager':>9s} {'compiled':>9s} "
         f"{'ratio':>6s} {'compile s':>10s} {'peer s':>10s}   time left"
     )
-    cells = list(product(given.cases, given.widths, given.lengths))
+    cells = list(product(options.cases, options.widths, options.lengths))
     others = []
-    if given.keep:
-        before = json.loads(given.out.read_text(encoding="utf-8"))["rows"]
+    if options.keep:
+        before = json.loads(options.out.read_text(encoding="utf-8"))["rows"]
         others = [row for row in before if (row["case"], row["width"], row["length"]) not in cells]
     cores = sorted(os.sched_getaffinity(0))
-    groups = [set(cores[i : i + given.threads]) for i in range(0, len(cores), given.threads)]
+    groups = [set(cores[i : i + options.threads]) for i in range(0, len(cores), options.threads)]
     context = multiprocessing.get_context("spawn")
     os.environ.update(allocator())  # as campaigns do, and for PyTorch too
     queue = context.Queue()
     for group in groups:
         queue.put(group)
     compiled = [
-        not given.no_compile and cell[2] in (given.compile_lengths or given.lengths) for cell in cells
+        not options.no_compile and cell[2] in (options.compile_lengths or options.lengths) for cell in cells
     ]
     started = time.perf_counter()
     with ProcessPoolExecutor(len(groups), context, pin, (queue,)) as pool:
         running = [
-            pool.submit(measure, *cell, given.seconds, too) for cell, too in zip(cells, compiled, strict=True)
+            pool.submit(measure, *cell, options.seconds, too)
+            for cell, too in zip(cells, compiled, strict=True)
         ]
         for done in as_completed(running):
             rows.append(done.result())
@@ -294,16 +303,16 @@ def main() -> None:
                 [*others, *rows],
                 key=lambda row: (list(MOTIFS).index(row["case"]), row["width"], row["length"]),
             )
-            given.out.parent.mkdir(parents=True, exist_ok=True)
-            given.out.write_text(json.dumps(about | {"rows": known}, indent=1) + "\n", encoding="utf-8")
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(json.dumps(about | {"rows": known}, indent=1) + "\n", encoding="utf-8")
     for row in rows:
         if row["peer_compile_problem"]:
             print(
                 f"{row['case']} {row['width']} {row['length']}: torch.compile: {row['peer_compile_problem']}"
             )
     print("\nratio                    median  lowest  highest")
-    for name, found in groups_of(known).items():
-        print(f"{name:24s} {np.median(found):6.2f} {min(found):7.2f} {max(found):8.2f}")
+    for name, ratios in groups_of(known).items():
+        print(f"{name:24s} {np.median(ratios):6.2f} {min(ratios):7.2f} {max(ratios):8.2f}")
 
 
 if __name__ == "__main__":

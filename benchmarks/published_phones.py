@@ -37,15 +37,15 @@ def row(comparison: Comparison, fitted: str) -> dict[str, Any]:
 
 def order_kept(rows: list[dict[str, Any]]) -> dict[str, bool]:
     """For each column of the published table, whether the prediction ranks the models as it does."""
-    found = {}
+    kept = {}
     for phase in PHASES:
         for context in sorted({r["context"] for r in rows}):
             column = [r for r in rows if (r["phase"], r["context"]) == (phase, context)]
             ranked = sorted(column, key=lambda r: r["tokens_per_s"])
-            found[f"{phase} at {context}"] = ranked == sorted(
+            kept[f"{phase} at {context}"] = ranked == sorted(
                 ranked, key=lambda r: r["predicted_tokens_per_s"]
             )
-    return found
+    return kept
 
 
 def judge(phone: Device, publication: Published) -> dict[str, Any]:
@@ -90,16 +90,16 @@ def examine(publication: Published) -> dict[str, Any]:
     }
 
 
-def show(name: str, found: dict[str, Any]) -> None:
+def show(name: str, judged: dict[str, Any]) -> None:
     """The table."""
-    print(f"{name}: {found['device']}, {found['runtime']}; fitted to {found['fitted_to']}\n")
+    print(f"{name}: {judged['device']}, {judged['runtime']}; fitted to {judged['fitted_to']}\n")
     print(f"{'model':14} {'context':>7} {'phase':8} {'published':>10} {'predicted':>10} {'error':>8}")
-    for r in found["rows"]:
+    for r in judged["rows"]:
         cell = f"{r['model']:14} {r['context']:7} {r['phase']:8} {r['tokens_per_s']:10.1f}"
         error = f"{r['predicted_tokens_per_s']:10.1f} {r['error_percent']:+7.1f}%"
         print(cell, error, "fitted" if r["fitted"] else "")
     print("\nmodels that were not fitted, error of the tokens/s")
-    for label, each in {"shipped profile": found, **found["instead"]}.items():
+    for label, each in {"shipped profile": judged, **judged["instead"]}.items():
         means, largest = each["mean_error_percent"], each["largest_error_percent"]
         figures = "; ".join(f"{p} mean {means[p]:.1f} %, largest {largest[p]:.1f} %" for p in PHASES)
         kept = sum(each["order_kept"].values())
@@ -113,11 +113,11 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    found = {name: examine(published(name)) for name in published_names()}
-    for name, each in found.items():
+    judgements = {name: examine(published(name)) for name in published_names()}
+    for name, each in judgements.items():
         show(name, each)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    options.out.write_text(json.dumps(judgements, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

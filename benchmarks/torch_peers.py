@@ -289,18 +289,18 @@ class Peer(nn.Module):
     def load(self, parameters: dict[str, Any]) -> None:
         """Copy the parameters of a proxy; every one of either must have its like in the other."""
         theirs: dict[str, Any] = {}
-        for name, found in parameters.items():
+        for name, weights in parameters.items():
             group, _, index = name.partition("_")
             match group:
                 case "ops":
-                    parts = dict(found)
+                    parts = dict(weights)
                     for joined, names in getattr(self.blocks[int(index)].op, "joined", {}).items():
                         parts[joined] = np.concatenate([parts.pop(n) for n in names], axis=-1)
                     theirs |= {f"blocks.{index}.op.{part}": array for part, array in parts.items()}
                 case "norm":
-                    theirs[f"blocks.{index}.norm"] = found
+                    theirs[f"blocks.{index}.norm"] = weights
                 case _:
-                    theirs[name] = found
+                    theirs[name] = weights
         mine = {
             name.removesuffix(".weight").replace(".bias", "_bias"): parameter
             for name, parameter in self.named_parameters()
@@ -309,16 +309,16 @@ class Peer(nn.Module):
             raise ValueError(f"parameters of one side only: {sorted(mine.keys() ^ theirs.keys())}")
         with torch.no_grad():
             for name, parameter in mine.items():
-                found = laid_out(name, np.asarray(theirs[name]))
-                if found.shape != tuple(parameter.shape):
-                    raise ValueError(f"{name}: {found.shape} here, {tuple(parameter.shape)} in PyTorch")
-                parameter.copy_(torch.from_numpy(found.copy()))
+                array = laid_out(name, np.asarray(theirs[name]))
+                if array.shape != tuple(parameter.shape):
+                    raise ValueError(f"{name}: {array.shape} here, {tuple(parameter.shape)} in PyTorch")
+                parameter.copy_(torch.from_numpy(array.copy()))
 
 
-def laid_out(name: str, found: np.ndarray) -> np.ndarray:
+def laid_out(name: str, array: np.ndarray) -> np.ndarray:
     """A proxy's array in the layout of PyTorch's modules: `[out, in]` matrices, `[channels, 1, length]`."""
     part = name.rpartition(".")[2]
     if part == "conv":
-        return found.T[:, None]
-    untouched = found.ndim == 1 or part in ("embedding", "input_gate", "recurrence_gate")
-    return found if untouched else found.swapaxes(-1, -2)
+        return array.T[:, None]
+    untouched = array.ndim == 1 or part in ("embedding", "input_gate", "recurrence_gate")
+    return array if untouched else array.swapaxes(-1, -2)

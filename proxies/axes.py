@@ -18,6 +18,9 @@ Tokens = Int[Array, "B T"]
 Position = Int[Array, ""] | int
 """Number of tokens already read: the position of the first new one."""
 
+HeadStates = Float[Array, "B H K V"]
+"""One matrix a head, which recurrences carry from token to token."""
+
 State = Mapping[str, Array]
 """What an operator keeps between tokens, by name; shapes as `Operator.state`, after a batch axis."""
 
@@ -29,6 +32,7 @@ __all__ = [
     "Channels",
     "Features",
     "Float",
+    "HeadStates",
     "Hidden",
     "Int",
     "Keys",

@@ -60,18 +60,18 @@ Property = Callable[[Subject], Iterator[str]]
 def weights(subject: Subject) -> Iterator[str]:
     """The module creates the weights that the value declares."""
     leaves = jax.tree.leaves_with_path(subject.declared)
-    found = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}
+    made = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}
     declared = subject.spec.own_weights(subject.width)
-    for name in sorted(found.keys() | declared.keys()):
-        if found.get(name) != declared.get(name):
-            yield f"weight {name}: the value declares {declared.get(name)}, the module has {found.get(name)}"
-    counted, made = subject.spec.parameters(subject.width), sum(map(prod, found.values()))
-    if counted != made:
-        yield f"{counted} parameters are counted, {made} exist"
+    for name in sorted(made.keys() | declared.keys()):
+        if made.get(name) != declared.get(name):
+            yield f"weight {name}: the value declares {declared.get(name)}, the module has {made.get(name)}"
+    counted, existing = subject.spec.parameters(subject.width), sum(map(prod, made.values()))
+    if counted != existing:
+        yield f"{counted} parameters are counted, {existing} exist"
 
 
 def causal(subject: Subject) -> Iterator[str]:
-    """No output depends on a later input; those of a mixer depend on the input before."""
+    """No output depends on a later input; outputs of a mixer depend on the input before."""
     tokens, parameters = 12, subject.parameters()
     outputs = jax.jit(jax.jacrev(lambda x: subject.run(parameters, x).sum((0, 2))))
     influence = np.abs(outputs(subject.input(tokens, 1))[:, 0]).sum(-1)
@@ -144,7 +144,7 @@ def state(subject: Subject) -> Iterator[str]:
 
 
 def flops(subject: Subject) -> Iterator[str]:
-    """The FLOPs of a prompt are the sum of those of its tokens."""
+    """The FLOPs of a prompt are the sum of its tokens' FLOPs."""
     for tokens in (1, 3, 40):
         decoded = sum(subject.spec.decode_flops(subject.width, t) for t in range(1, tokens + 1))
         counted = subject.spec.prefill_flops(subject.width, tokens)
@@ -169,12 +169,12 @@ def _finite(subject: Subject, *token_counts: int) -> Iterator[str]:
     gradient = jax.jit(jax.value_and_grad(loss))
     for tokens in token_counts:
         for dtype in (jnp.float32, jnp.bfloat16):
-            given = (subject.parameters(1.0), 4 * subject.input(tokens, 1))
-            found = gradient(*jax.tree.map(lambda v, dtype=dtype: v.astype(dtype), given))
+            inputs = (subject.parameters(1.0), 4 * subject.input(tokens, 1))
+            results = gradient(*jax.tree.map(lambda v, dtype=dtype: v.astype(dtype), inputs))
             where = f"{jnp.dtype(dtype).name} at length {tokens}"
-            if found[0].dtype != dtype:
-                yield f"{where}: the output is of {found[0].dtype}"
-            if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(found)):
+            if results[0].dtype != dtype:
+                yield f"{where}: the output is of {results[0].dtype}"
+            if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(results)):
                 yield f"{where}: not finite"
 
 
@@ -182,29 +182,29 @@ PROPERTIES: Mapping[str, Property] = {
     each.__name__: each
     for each in (weights, causal, reference, lengths, stepwise, state, flops, finite, long)
 }
-"""All that is asked, by name."""
+"""Every property by name."""
 
 
 def check(
     spec: Operator, width: int, properties: Mapping[str, Property] = PROPERTIES
 ) -> dict[str, str | None]:
-    """For each property what is wrong, or None.
+    """What is wrong with each property, or None.
 
     An exception of the operator's own counts as something wrong.
     """
-    found: dict[str, str | None] = {}
+    failures: dict[str, str | None] = {}
     for name, holds in properties.items():
         try:
-            found[name] = next(holds(Subject(spec, width)), None)
+            failures[name] = next(holds(Subject(spec, width)), None)
         except InvalidInput:
             raise
         except Exception as error:
-            found[name] = f"{type(error).__name__}: {error}".splitlines()[0]
-    return found
+            failures[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+    return failures
 
 
-def _differences(what: str, found: Any, expected: Any) -> Iterator[str]:
-    pairs = zip(jax.tree.leaves_with_path(found), jax.tree.leaves(expected), strict=True)
+def _differences(what: str, results: Any, expected: Any) -> Iterator[str]:
+    pairs = zip(jax.tree.leaves_with_path(results), jax.tree.leaves(expected), strict=True)
     for (path, a), b in pairs:
         if a.shape != b.shape:
             yield f"{what}{jax.tree_util.keystr(path)} has shape {a.shape}, not {b.shape}"

@@ -11,6 +11,7 @@ from proxies.operators import OperatorModule, module_class
 from proxies.operators.base import Shared, constant, normal
 
 EMBEDDING_STD = 0.02
+"""Initial standard deviation of embedding and head."""
 
 ModelState = tuple[State, ...]
 """The state of each block."""
@@ -107,12 +108,12 @@ class Model(nn.Module):
             inputs.append(self._normed(index, x))
             shared = Shared({}, {}, {})
             for donor, features, entries in _taken(block):
-                found = self._op(donor).features(inputs[donor], position, state[donor])
-                shared.features.update({name: found[name] for name in features})
+                made = self._op(donor).features(inputs[donor], position, state[donor])
+                shared.features.update({name: made[name] for name in features})
                 shared.before.update({name: state[donor][name] for name in entries})
                 shared.after.update({name: after[donor][name] for name in entries})
-            given = {"shared": shared} if shared.features else {}
-            y, own = self._op(index).extend(inputs[index], state[index], position, **given)
+            extra = {"shared": shared} if shared.features else {}
+            y, own = self._op(index).extend(inputs[index], state[index], position, **extra)
             x = x + a.residual_scale * y
             after.append(own)
         return rms_norm(x, self.final_norm, a.norm_eps), tuple(after)

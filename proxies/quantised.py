@@ -40,7 +40,7 @@ def store(weights: Any, dtype: str) -> Any:
 
 
 def store_one(weight: Array, dtype: str, table: bool) -> Any:
-    """One of them."""
+    """A weight as it is stored: a matrix in blocks or, where none divides its inputs, in float16."""
     matrix = weight.swapaxes(-1, -2) if table else weight
     if matrix.ndim < 2:
         return weight

@@ -14,9 +14,8 @@ from proxies.tasks import Task, make_task
 TRAINING_VERSION = 2
 """Part of a trial's identity: raised whenever the same trial could give another result."""
 
-
 PHASES = ("training", "compilation", "evaluation", "other")
-"""What a trial's wall time is spent on."""
+"""Names of the parts of a trial's wall time."""
 
 
 class TrialConfig(BaseModel):
@@ -38,7 +37,10 @@ class TrialConfig(BaseModel):
     @model_validator(mode="after")
     def _decays(self) -> "TrialConfig":
         if self.schedule.decay_start == self.steps:
-            raise ValueError(f"steps {self.steps} x decay_fraction {self.decay_fraction} rounds to no step")
+            raise ValueError(
+                f"decay_fraction = {self.decay_fraction} of steps = {self.steps} rounds to no step; legal: "
+                "one step or more; take more steps or a larger decay_fraction"
+            )
         return self
 
     @property
@@ -53,7 +55,7 @@ class TrialConfig(BaseModel):
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial gave. Losses are nats a judged token; `score` is higher-better, of the test stream."""
+    """Outcome of a trial. Losses are nats a judged token; `score` is higher-better, of the test stream."""
 
     status: Literal["ok", "failed"]
     cause: str | None
@@ -75,7 +77,7 @@ class TrialResult:
     validation_accuracy: float | None = None
     resumed_from_step: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
-    """Wall time by phase: training, compilation, evaluation, other."""
+    """Wall time in seconds by phase: training, compilation, evaluation, other."""
     versions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -85,7 +87,7 @@ class TrialResult:
         return cls(**plain)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """Plain JSON values by field."""
         return asdict(self)
 
 

@@ -21,6 +21,8 @@ class DeltaRule(Operator):
     kind: ClassVar[Kind] = "recurrence"
     decay_weights: ClassVar[tuple[str, ...]]
     """What the decay `a` is computed with."""
+    UNIT_EPS: ClassVar[float] = 1e-6
+    """Number added to the squared length of queries and keys before they are divided by its root."""
 
     key_dim: int = Field(ge=1, le=MAX_SIZE, description="key size of a head")
     value_dim: int = Field(ge=1, le=MAX_SIZE, description="value size of a head")

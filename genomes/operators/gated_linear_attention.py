@@ -14,14 +14,18 @@ class GatedLinearAttention(Operator):
     """Linear attention with a decay per key channel.
 
     Per head `S_t = diag(a_t) S_{t-1} + k_t (x) v_t`, `o_t = S_t^T q_t / sqrt(key_dim)`, with
-    `a = sigmoid(x W_down W_up + b)^(1/16)`; then RMS norm per head, a swish output gate and the output
-    projection. Yang et al., arXiv 2312.06635, equations 3 and 4 and section 4.4.
+    `a = max(sigmoid(x W_down W_up + b)^(1/16), e^-5)`; then RMS norm per head, a swish output gate and the
+    output projection. Yang et al., arXiv 2312.06635, equations 3 and 4 and section 4.4.
     """
 
     name: ClassVar[str] = "gated_linear_attention"
     kind: ClassVar[Kind] = "recurrence"
     module: ClassVar[str] = "proxies.operators.gated_linear_attention:GatedLinearAttention"
     settings: ClassVar[Mapping[str, Setting]] = {"key": Setting(Fraction(1, 2), Fraction(1, 16), 4)}
+    TEMPERATURE: ClassVar[float] = 16.0
+    """Root taken of the decay's sigmoid (arXiv 2312.06635, section 4.4)."""
+    LEAST_LOG_DECAY: ClassVar[float] = -5.0
+    """Floor of a channel's logarithmic decay a token: kernels divide decays out of the keys of a chunk."""
 
     heads: int = Field(ge=1, le=MAX_SIZE)
     key_dim: int = Field(ge=1, le=MAX_SIZE, description="key size of a head")

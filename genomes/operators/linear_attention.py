@@ -21,6 +21,8 @@ class LinearAttention(Operator):
     kind: ClassVar[Kind] = "recurrence"
     module: ClassVar[str] = "proxies.operators.linear_attention:LinearAttention"
     settings: ClassVar[Mapping[str, Setting]] = {"key": Setting(Fraction(1), Fraction(1, 16), 4)}
+    NORMALISER_EPS: ClassVar[float] = 1e-6
+    """Number added to `z_t^T phi(q_t)`, as in the authors' code."""
 
     heads: int = Field(ge=1, le=MAX_SIZE)
     key_dim: int = Field(ge=1, le=MAX_SIZE, description="key size of a head")

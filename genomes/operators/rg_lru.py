@@ -24,6 +24,8 @@ class RGLRU(Operator):
     kind: ClassVar[Kind] = "recurrence"
     module: ClassVar[str] = "proxies.operators.rg_lru:RGLRU"
     settings: ClassVar[Mapping[str, Setting]] = {"expand": Setting(Fraction(1), Fraction(1, 16), 16)}
+    DECAY_RATE: ClassVar[float] = 8.0
+    """Constant `c` of the decay (Griffin, equation 3)."""
 
     lru_width: int = Field(ge=1, le=MAX_SIZE, description="channels of the recurrence")
     heads: int = Field(ge=1, le=MAX_SIZE, description="blocks of the block-diagonal gates")

@@ -12,10 +12,12 @@ from jax import lax
 from proxies.axes import Array, Float, Int, Keys, Queries, Values
 
 QUERY_CHUNK = 64
+"""Least number of queries that meet their keys at once."""
 CHUNKS_AT_MOST = 16
+"""Most chunks of queries: more would take longer to compile than they save."""
 
 PIECE_ROWS, PIECE_SLOTS = 512, 512
-"""Of the scores of a prompt over a cache: a megabyte, which a core's cache holds."""
+"""Rows and columns of a piece of a prompt's scores over a cache: a megabyte, which a core's cache holds."""
 
 LOWEST = float(np.finfo(np.float32).min)
 """Below every score, and finite, so that nothing is subtracted from infinity."""
@@ -83,8 +85,8 @@ def _backward_rule(
             d_v = d_v.at[keys].add(weights.astype(v.dtype).T @ d_rows)
         return _join(d_q, len(q)), d_k, d_v
 
-    found: tuple[Array, Array, Array] = _each(group)((*saved, gradient))
-    return found
+    gradients: tuple[Array, Array, Array] = _each(group)((*saved, gradient))
+    return gradients
 
 
 _attend.defvjp(_forward_rule, _backward_rule)
@@ -105,7 +107,7 @@ def _chunks(tokens: int, window: int | None) -> list[tuple[slice, slice]]:
 
 
 def _rows(z: Float[Array, "R T N"], tokens: slice) -> Float[Array, "M N"]:
-    """Those tokens of all heads, head after head."""
+    """Some tokens of all heads, head after head."""
     return z[:, tokens].reshape(-1, z.shape[-1])
 
 
@@ -183,8 +185,8 @@ def _in_pieces(
         return mixed
 
     mixed = lax.map(group, (q, k, v)).reshape(batch, groups, -1, heads, taken, v.shape[-1])
-    found: Array = mixed.transpose(0, 2, 4, 1, 3, 5).reshape(batch, -1, groups, heads, v.shape[-1])
-    return found[:, :tokens]
+    in_order: Array = mixed.transpose(0, 2, 4, 1, 3, 5).reshape(batch, -1, groups, heads, v.shape[-1])
+    return in_order[:, :tokens]
 
 
 def _add(q: Array, k: Array, v: Array, seen: Array, so_far: tuple[Array, ...]) -> tuple[Array, ...]:

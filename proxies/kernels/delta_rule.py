@@ -12,21 +12,21 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from proxies.axes import Array, Float
+from proxies.axes import Array, Float, HeadStates
+from proxies.kernels.chunks import causal_mask, filled
 from proxies.kernels.gated_state import next_state, readout
 
-HEAD_CHUNK = 32
-CHANNEL_CHUNK = 16
-"""Tokens of a chunk: of 16, 32 and 64 the fastest, forward and backward, with 512 tokens and heads of 64."""
+HEAD_DELTA_CHUNK, CHANNEL_DELTA_CHUNK = 32, 16
+"""Tokens of a chunk with one decay a head, and with one a key channel: of 16, 32 and 64 the fastest, forward
+and backward, with 512 tokens and heads of 64."""
 
 PART = 4
 """Tokens of a chunk that share a point from which decays per channel are measured."""
-MIN_LOG_DECAY = -16.0
-"""Floor of a decay: what it leaves of a state is below float32's resolution. So sums of decays keep their
-digits, and exponents of decays per channel stay within `PART - 1` times this, where neither products nor
-their gradients overflow or vanish."""
+NEGLIGIBLE_LOG_DECAY = -16.0
+"""Logarithmic decay a token at which a state is below float32's resolution: stronger decays are taken for it.
+So sums of decays keep their digits, and exponents of decays per channel stay within `PART - 1` times this,
+where neither products nor their gradients overflow or vanish. It rounds; no operator's definition has it."""
 
-Matrix = Float[Array, "B H K V"]
 Decay = Float[Array, "B T H K"] | Float[Array, "B T H 1"]
 
 
@@ -36,25 +36,27 @@ def delta_rule(
     v: Float[Array, "B T H V"],
     beta: Float[Array, "B T H"],
     log_decay: Decay,
-    s0: Matrix | None = None,
+    s0: HeadStates | None = None,
     chunk: int | None = None,
-) -> tuple[Float[Array, "B T H V"], Matrix]:
+) -> tuple[Float[Array, "B T H V"], HeadStates]:
     """Outputs of all tokens and the state after the last, from `s0` (default zeros).
 
     `log_decay` is at most 0, `beta` from 0 to 1, and keys are at most of length 1. A chunk whose decays
-    differ by channel is a multiple of `PART` tokens.
+    differ by channel is a multiple of `PART` tokens, or `ValueError` is raised.
     """
     batch, tokens, heads, keys = q.shape
     dtype, by_head = v.dtype, log_decay.shape[3] == 1
-    chunk = chunk or (HEAD_CHUNK if by_head else CHANNEL_CHUNK)
+    chunk = chunk or (HEAD_DELTA_CHUNK if by_head else CHANNEL_DELTA_CHUNK)
+    if not by_head and chunk % PART:
+        raise ValueError(f"chunk = {chunk}; legal: a multiple of {PART}, as decays differ by channel")
     count = -(-tokens // chunk)
 
     def chunks(z: Array) -> Float[Array, "N B H L E"]:
-        z = jnp.pad(z.astype(jnp.float32), ((0, 0), (0, count * chunk - tokens), (0, 0), (0, 0)))
+        z = filled(z.astype(jnp.float32), count * chunk)
         return z.reshape(batch, count, chunk, heads, -1).transpose(1, 0, 3, 2, 4)
 
     q, k, v, beta, log_decay = (chunks(z) for z in (q, k, v, beta[..., None], log_decay))
-    total = jnp.cumsum(jnp.maximum(log_decay, MIN_LOG_DECAY), axis=3)
+    total = jnp.cumsum(jnp.maximum(log_decay, NEGLIGIBLE_LOG_DECAY), axis=3)
     end, faded = total[..., -1:, :], jnp.exp(total)
     of_keys, of_queries = (_head_scores if by_head else _channel_scores)(k, q, total)
     # delta = written - recalled S, where S is the state before the chunk.
@@ -62,7 +64,7 @@ def delta_rule(
     written, recalled = jnp.split(solved, [v.shape[-1]], axis=-1)
     kept = (k * jnp.exp(end - total)).swapaxes(3, 4)
 
-    def step(s: Matrix, t: tuple[Array, ...]) -> tuple[Matrix, tuple[Matrix, Array]]:
+    def step(s: HeadStates, t: tuple[Array, ...]) -> tuple[HeadStates, tuple[HeadStates, Array]]:
         written, recalled, kept, passed = t
         delta = written - recalled @ s
         return passed * s + kept @ delta, (s, delta)
@@ -79,14 +81,14 @@ def corrected_state(
     v: Float[Array, "B H V"],
     beta: Float[Array, "B H"],
     log_decay: Float[Array, "B H K"] | Float[Array, "B H 1"],
-    s: Matrix,
-) -> Matrix:
+    s: HeadStates,
+) -> HeadStates:
     """The state after one more token."""
     delta = beta[..., None] * (v - readout(jnp.exp(log_decay) * k, s))
     return next_state(k, delta, log_decay, s).astype(s.dtype)
 
 
-def unit(x: Float[Array, "*lead K"], eps: float = 1e-6) -> Float[Array, "*lead K"]:
+def unit(x: Float[Array, "*lead K"], eps: float) -> Float[Array, "*lead K"]:
     """`x / sqrt(sum(x^2) + eps)` over the last axis, in float32."""
     x32 = x.astype(jnp.float32)
     return (x32 * lax.rsqrt(jnp.sum(jnp.square(x32), axis=-1, keepdims=True) + eps)).astype(x.dtype)
@@ -98,11 +100,11 @@ def naive_delta_rule(
     v: Float[Array, "B T H V"],
     beta: Float[Array, "B T H"],
     log_decay: Decay,
-    s0: Matrix | None = None,
-) -> tuple[Float[Array, "B T H V"], Matrix]:
+    s0: HeadStates | None = None,
+) -> tuple[Float[Array, "B T H V"], HeadStates]:
     """The recurrence as it is written, token by token, for either kind of decay."""
 
-    def step(s: Matrix, t: Array) -> tuple[Matrix, Array]:
+    def step(s: HeadStates, t: Array) -> tuple[HeadStates, Array]:
         s = jnp.exp(log_decay[:, t])[..., None] * s
         delta = beta[:, t, :, None] * (v[:, t] - jnp.einsum("bhk,bhkv->bhv", k[:, t], s))
         s = s + jnp.einsum("bhk,bhv->bhkv", k[:, t], delta)
@@ -117,8 +119,7 @@ def naive_delta_rule(
 def _head_scores(k: Array, q: Array, total: Array) -> tuple[Array, Array]:
     """`k_i k_j a_{j+1} ... a_i` for j < i, and `q_i k_j a_{j+1} ... a_i` for j <= i (`... L L`)."""
     chunk = k.shape[-2]
-    causal = jnp.tril(jnp.ones((chunk, chunk), bool))
-    decay = jnp.exp(jnp.where(causal, total - total.swapaxes(-1, -2), -jnp.inf))
+    decay = jnp.exp(jnp.where(causal_mask(chunk), total - total.swapaxes(-1, -2), -jnp.inf))
     of_both = jnp.concatenate([k, q], axis=-2) @ k.swapaxes(-1, -2)
     of_keys, of_queries = jnp.split(of_both, 2, axis=-2)
     return jnp.tril(of_keys * decay, -1), of_queries * decay

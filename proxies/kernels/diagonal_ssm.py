@@ -15,9 +15,11 @@ from jax import lax
 
 from proxies.axes import Array, Channels, Float
 from proxies.kernels.causal_conv import causal_conv
+from proxies.kernels.chunks import filled
 from proxies.kernels.linear_recurrence import linear_recurrence
 
-CHUNK = 64
+SSM_CHUNK = 64
+"""Tokens of a chunk where a state is carried."""
 
 
 def discretise(log_a_real: Array, a_imag: Array, log_dt: Array) -> tuple[Array, Array]:
@@ -55,7 +57,7 @@ def ssm_kernel(log_decay: Array, c: Array, tokens: int) -> Float[Array, "T C"]:
 
 
 def diagonal_ssm(
-    x: Channels, log_decay: Array, c: Array, h0: Array, chunk: int = CHUNK
+    x: Channels, log_decay: Array, c: Array, h0: Array, chunk: int = SSM_CHUNK
 ) -> tuple[Channels, Array]:
     """Outputs of all tokens and the state after the last.
 
@@ -65,8 +67,8 @@ def diagonal_ssm(
     batch, tokens, channels = x.shape
     chunk = min(chunk, tokens)
     count = -(-tokens // chunk)
-    filled = jnp.pad(x, ((0, 0), (0, count * chunk - tokens), (0, 0)))
-    pieces = filled.reshape(batch * count, chunk, channels)
+    whole = filled(x, count * chunk)
+    pieces = whole.reshape(batch * count, chunk, channels)
     powers = _powers(log_decay, chunk + 1)
     within = causal_conv(pieces, ssm_kernel(log_decay, c, chunk)[::-1])
 
@@ -77,19 +79,19 @@ def diagonal_ssm(
     before = jnp.concatenate([h0[:, None], linear_recurrence(decay, added, h0)[:, :-1]], axis=1)
     columns = as_real(before).reshape(batch * count, channels, -1).transpose(1, 2, 0)
     carried = as_real((c * powers[1:]).conj()).swapaxes(0, 1) @ columns
-    y = (within + carried.transpose(2, 1, 0)).reshape(filled.shape)[:, :tokens]
+    y = (within + carried.transpose(2, 1, 0)).reshape(whole.shape)[:, :tokens]
 
     rest = tokens - (count - 1) * chunk
     last = jnp.einsum("btc,tcm->bcm", x[:, tokens - rest :], powers[:rest][::-1])
     return y, last + powers[rest] * before[:, -1]
 
 
-def next_state(x: Float[Array, "B C"], log_decay: Array, h: Array) -> Array:
+def next_ssm_state(x: Float[Array, "B C"], log_decay: Array, h: Array) -> Array:
     """The state after one more token."""
     return jnp.exp(log_decay) * h + x[:, :, None]
 
 
-def readout(c: Array, h: Array) -> Float[Array, "B C"]:
+def ssm_readout(c: Array, h: Array) -> Float[Array, "B C"]:
     """The output of one token from the state after it."""
     return (c * h).real.sum(-1)
 
@@ -98,8 +100,8 @@ def naive_diagonal_ssm(x: Channels, log_decay: Array, c: Array, h0: Array) -> tu
     """The recurrence as it is written, token by token."""
 
     def step(h: Array, u: Array) -> tuple[Array, Array]:
-        h = next_state(u, log_decay, h)
-        return h, readout(c, h)
+        h = next_ssm_state(u, log_decay, h)
+        return h, ssm_readout(c, h)
 
     last, y = lax.scan(step, h0, x.swapaxes(0, 1))
     return y.swapaxes(0, 1), last

@@ -80,7 +80,7 @@ def mixture(
 def mixture_of_few(
     rows: Float[Array, "M D"], weights: Float[Array, "M K"], placement: Placement, experts: Experts
 ) -> Float[Array, "M D"]:
-    """The same, block after block: only weights that are needed are read, for decoding."""
+    """`mixture` block after block: only weights that are needed are read, for decoding."""
 
     def block(inputs: tuple[Array, Array]) -> Array:
         source, expert = inputs
@@ -159,9 +159,9 @@ def _backward_rule(saved: tuple[Any, ...], gradient: Array) -> tuple[Array, Arra
 mixture.defvjp(_forward_rule, _backward_rule)
 
 
-def _write(made: Made, index: Array, found: Made) -> Made:
+def _write(made: Made, index: Array, parts: Made) -> Made:
     """Put what a block gave in its place."""
-    return tuple(whole.at[index].set(part) for whole, part in zip(made, found, strict=True))
+    return tuple(whole.at[index].set(part) for whole, part in zip(made, parts, strict=True))
 
 
 def _chosen(made: Float[Array, "L R D"], placement: Placement) -> list[Float[Array, "M D"]]:
@@ -172,7 +172,5 @@ def _chosen(made: Float[Array, "L R D"], placement: Placement) -> list[Float[Arr
 
 def _combine(made: Float[Array, "L R D"], weights: Float[Array, "M K"], placement: Placement) -> Array:
     """The weighted sum over the choices of each row."""
-    found = _chosen(made, placement)
-    return sum(
-        (y * w[:, None] for y, w in zip(found[1:], weights.T[1:], strict=True)), found[0] * weights[:, :1]
-    )
+    first, *others = _chosen(made, placement)
+    return sum((y * w[:, None] for y, w in zip(others, weights.T[1:], strict=True)), first * weights[:, :1])

@@ -10,10 +10,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from proxies.axes import Array, Channels, Float
+from proxies.kernels.chunks import filled
 
-CHUNK = 32
+SCAN_CHUNK = 32
+"""Tokens between two states that are kept for the gradient."""
 
-Matrix = Float[Array, "B N C"]
+States = Float[Array, "B N C"]
+"""N states a channel."""
 
 
 def selective_scan(
@@ -22,10 +25,10 @@ def selective_scan(
     a: Float[Array, "N C"],
     b: Float[Array, "B T N"],
     c: Float[Array, "B T N"],
-    h0: Matrix,
+    h0: States,
     *,
-    chunk: int = CHUNK,
-) -> tuple[Channels, Matrix]:
+    chunk: int = SCAN_CHUNK,
+) -> tuple[Channels, States]:
     """Outputs of all tokens and the state after the last, from `h0`.
 
     `dt` is at least 0 and `a` at most 0. A sequential scan in float32, whatever goes in. Any length: the
@@ -36,7 +39,7 @@ def selective_scan(
     count = -(-tokens // chunk)
 
     def chunks(z: Array) -> Float[Array, "n L B E"]:
-        z = jnp.pad(z.astype(jnp.float32), ((0, 0), (0, count * chunk - tokens), (0, 0)))
+        z = filled(z.astype(jnp.float32), count * chunk)
         return z.swapaxes(0, 1).reshape(count, chunk, batch, z.shape[2])
 
     steps = chunks(dt)
@@ -47,11 +50,11 @@ def selective_scan(
 
 
 def naive_selective_scan(
-    u: Channels, dt: Channels, a: Array, b: Array, c: Array, h0: Matrix
-) -> tuple[Channels, Matrix]:
+    u: Channels, dt: Channels, a: Array, b: Array, c: Array, h0: States
+) -> tuple[Channels, States]:
     """The recurrence as it is written, with the gradient that jax derives."""
 
-    def step(h: Matrix, t: Array) -> tuple[Matrix, Array]:
+    def step(h: States, t: Array) -> tuple[States, Array]:
         decay = jnp.exp(jnp.einsum("bc,nc->bnc", dt[:, t], a))
         h = decay * h + jnp.einsum("bc,bc,bn->bnc", dt[:, t], u[:, t], b[:, t])
         return h, jnp.einsum("bn,bnc->bc", c[:, t], h)
@@ -60,22 +63,22 @@ def naive_selective_scan(
     return jnp.moveaxis(y, 0, 1), last
 
 
-def _next(h: Matrix, v: Array, dt: Array, b: Array, a: Array) -> Matrix:
+def _next(h: States, v: Array, dt: Array, b: Array, a: Array) -> States:
     """One step; `v = dt u`."""
     return jnp.exp(dt[:, None] * a) * h + b[:, :, None] * v[:, None]
 
 
 def _forward(
-    v: Array, dt: Array, b: Array, c: Array, a: Array, h0: Matrix
-) -> tuple[Array, Matrix, Float[Array, "n B N C"]]:
+    v: Array, dt: Array, b: Array, c: Array, a: Array, h0: States
+) -> tuple[Array, States, Float[Array, "n B N C"]]:
     """Outputs, the last state, and the state before each chunk."""
 
-    def step(h: Matrix, t: tuple[Array, ...]) -> tuple[Matrix, Array]:
+    def step(h: States, t: tuple[Array, ...]) -> tuple[States, Array]:
         v, dt, b, c = t
         h = _next(h, v, dt, b, a)
         return h, (c[:, :, None] * h).sum(1)
 
-    def one_chunk(h: Matrix, t: tuple[Array, ...]) -> tuple[Matrix, tuple[Array, Matrix]]:
+    def one_chunk(h: States, t: tuple[Array, ...]) -> tuple[States, tuple[Array, States]]:
         last, y = lax.scan(step, h, t)
         return last, (y, h)
 
@@ -84,25 +87,25 @@ def _forward(
 
 
 @jax.custom_vjp
-def _scan(v: Array, dt: Array, b: Array, c: Array, a: Array, h0: Matrix) -> tuple[Array, Matrix]:
+def _scan(v: Array, dt: Array, b: Array, c: Array, a: Array, h0: States) -> tuple[Array, States]:
     return _forward(v, dt, b, c, a, h0)[:2]
 
 
-def _forward_rule(*inputs: Array) -> tuple[tuple[Array, Matrix], tuple[Array, ...]]:
+def _forward_rule(*inputs: Array) -> tuple[tuple[Array, States], tuple[Array, ...]]:
     y, last, starts = _forward(*inputs)
     return (y, last), (*inputs[:-1], starts)
 
 
-def _backward_rule(saved: tuple[Array, ...], gradients: tuple[Array, Matrix]) -> tuple[Array, ...]:
+def _backward_rule(saved: tuple[Array, ...], gradients: tuple[Array, States]) -> tuple[Array, ...]:
     """The recurrence of `g`, the gradient with respect to `h`: `g_t = decay_{t+1} g_{t+1} + c_t dy_t`."""
     v, dt, b, c, a, starts = saved
     d_y, d_last = gradients
 
-    def again(h: Matrix, t: tuple[Array, ...]) -> tuple[Matrix, Matrix]:
+    def again(h: States, t: tuple[Array, ...]) -> tuple[States, States]:
         v, dt, b = t
         return _next(h, v, dt, b, a), h
 
-    def step(g: Matrix, t: tuple[Array, ...]) -> tuple[Matrix, tuple[Array, ...]]:
+    def step(g: States, t: tuple[Array, ...]) -> tuple[States, tuple[Array, ...]]:
         v, dt, b, c, d_y, before = t
         g = g + c[:, :, None] * d_y[:, None]
         d_v, d_b = (g * b[:, :, None]).sum(1), jnp.einsum("bnc,bc->bn", g, v)
@@ -110,7 +113,7 @@ def _backward_rule(saved: tuple[Array, ...], gradients: tuple[Array, Matrix]) ->
         d_exponent = g * before
         return g, (d_v, (d_exponent * a).sum(1), d_b, (d_exponent * dt[:, None]).sum(0))
 
-    def one_chunk(g: Matrix, t: tuple[Array, ...]) -> tuple[Matrix, tuple[Array, ...]]:
+    def one_chunk(g: States, t: tuple[Array, ...]) -> tuple[States, tuple[Array, ...]]:
         v, dt, b, c, d_y, start = t
         last, before = lax.scan(again, start, (v, dt, b))
         h = jnp.concatenate([before[1:], last[None]])

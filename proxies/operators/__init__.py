@@ -11,13 +11,14 @@ from proxies.operators.base import OperatorModule
 def module_class(operator: type[Operator]) -> type[OperatorModule]:
     """The Flax module of an operator. Raises `InvalidInput` where `module` leads nowhere."""
     package, _, name = operator.module.partition(":")
+    field = f"operator {operator.name}: module = {operator.module!r}"
     try:
-        found = getattr(import_module(package), name)
+        module = getattr(import_module(package), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidInput(f"operator {operator.name}: module {operator.module!r}: {error}") from None
-    if not (isinstance(found, type) and issubclass(found, OperatorModule)):
-        raise InvalidInput(f"operator {operator.name}: {operator.module} is not an OperatorModule")
-    return found
+        raise InvalidInput(f"{field}; legal: package.module:Class that can be imported; {error}") from None
+    if not (isinstance(module, type) and issubclass(module, OperatorModule)):
+        raise InvalidInput(f"{field}; legal: a subclass of OperatorModule")
+    return module
 
 
 __all__ = ["OperatorModule", "module_class"]

@@ -1,7 +1,5 @@
 """Softmax attention; see `genomes.operators.attention`."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -12,13 +10,19 @@ from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_co
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
 from proxies.kernels.rotary import naive_rotate, rotate
-from proxies.operators.base import NOTHING, OperatorModule, Shared, constant, fan_in, normal
-
-Rotate = Callable[[Array], Array]
-Convolve = Callable[..., Array]
+from proxies.operators.base import (
+    NOTHING,
+    Convolve,
+    OperatorModule,
+    Rotate,
+    Shared,
+    constant,
+    fan_in,
+    normal,
+)
 
 LAMBDA_STD = 0.1
-"""Of the vectors that give lambda, as published (arXiv 2410.05258, section 2.1)."""
+"""Initial standard deviation of the vectors that give lambda (arXiv 2410.05258, section 2.1)."""
 
 
 class Attention(OperatorModule):
@@ -105,8 +109,9 @@ class Attention(OperatorModule):
     def __call__(self, x: Hidden, shared: Features | None = None) -> Hidden:
         """All tokens, the upper triangle skipped."""
         q = self._queries(x, self._turn(x.shape[1], 0), None)
-        found = self.features(x) | (shared or {})
-        return self._merge(x, causal_attention(q, found["k"], self._paired(found["v"]), self.spec.window))
+        features = self.features(x) | (shared or {})
+        values = self._paired(features["v"])
+        return self._merge(x, causal_attention(q, features["k"], values, self.spec.window))
 
     def extend(
         self, x: Hidden, state: State, position: Position, shared: Shared = NOTHING
@@ -151,8 +156,9 @@ class Attention(OperatorModule):
             return naive_causal_conv(z, kernel)
 
         q = self._queries(x, turn, None, convolve)
-        found = self._keys_and_values(x, turn, None, convolve)
-        return self._merge(x, naive_attention(q, found["k"], self._paired(found["v"]), self.spec.window))
+        features = self._keys_and_values(x, turn, None, convolve)
+        values = self._paired(features["v"])
+        return self._merge(x, naive_attention(q, features["k"], values, self.spec.window))
 
 
 def _positions(slots: int, last: Position) -> Array:

@@ -13,17 +13,21 @@ from genomes import Operator
 from proxies.axes import Array, Features, Hidden, Position, State
 
 Initializer = Callable[..., Array]
+Rotate = Callable[[Array], Array]
+"""Gives vectors their positions."""
+Convolve = Callable[..., Array]
+"""A causal convolution: fast or naive, with a past or without."""
 
 
 class Shared(NamedTuple):
     """What a block that shares features is given when decoding."""
 
     features: Features
-    """Of the new tokens."""
+    """Features of the new tokens."""
     before: dict[str, Array]
     """The donor's entries of state before the new tokens."""
     after: dict[str, Array]
-    """And after them."""
+    """The donor's entries of state after them."""
 
 
 NOTHING = Shared({}, {}, {})
@@ -97,6 +101,18 @@ def constant(value: float) -> Initializer:
 def spread(low: float, high: float, transform: Callable[[np.ndarray], np.ndarray]) -> Initializer:
     """`transform` of values spread evenly from `low` to `high`; the same for every seed."""
     return drawn(lambda _, shape: transform(np.linspace(low, high, prod(shape))).reshape(shape))
+
+
+def inverse_softplus(y: np.ndarray) -> np.ndarray:
+    """What softplus makes `y` of."""
+    x: np.ndarray = np.log(np.expm1(y))
+    return x
+
+
+def step_bias(exponents: np.ndarray) -> np.ndarray:
+    """The biases at which steps, a softplus, start at `10 ** exponents`: from -3 to -1 as Mamba-2's (arXiv
+    2405.21060) and, after it, the published delta rules'."""
+    return inverse_softplus(10.0**exponents)
 
 
 def drawn(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Initializer:

@@ -1,7 +1,5 @@
 """What the delta rules have in common; see `genomes.operators.delta_rule`."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,9 +10,7 @@ from proxies.kernels.delta_rule import corrected_state, delta_rule, naive_delta_
 from proxies.kernels.gated_state import readout
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
-from proxies.operators.base import NOTHING, OperatorModule, Shared, constant, fan_in, spread
-
-Convolve = Callable[..., Array]
+from proxies.operators.base import NOTHING, Convolve, OperatorModule, Shared, constant, fan_in, spread
 
 
 class DeltaRule(OperatorModule):
@@ -45,6 +41,9 @@ class DeltaRule(OperatorModule):
         size = self.spec.value_dim if name == "v" else self.spec.key_dim
         return jax.nn.silu(convolved).reshape(*x.shape[:2], -1, size)
 
+    def _unit(self, name: str, x: Hidden, state: State | None, convolve: Convolve) -> Array:
+        return unit(self._heads(name, x, state, convolve), self.spec.UNIT_EPS)
+
     def features(
         self,
         x: Hidden,
@@ -56,7 +55,7 @@ class DeltaRule(OperatorModule):
         del position
         features: Features = {}
         if self.k is not None:
-            features["k"] = unit(self._heads("k", x, state, convolve))
+            features["k"] = self._unit("k", x, state, convolve)
         if self.v is not None:
             features["v"] = self._heads("v", x, state, convolve)
         if self.b is not None:
@@ -68,11 +67,11 @@ class DeltaRule(OperatorModule):
         self, x: Hidden, state: State | None, shared: Features, convolve: Convolve = causal_conv
     ) -> tuple[Array, Array, Array, Array, Array]:
         """`q, k, v, beta, log_decay` with queries and keys repeated to the heads of the state."""
-        q = unit(self._heads("q", x, state, convolve)) * self.spec.key_dim**-0.5
-        found = self.features(x, state=state, convolve=convolve) | shared
+        q = self._unit("q", x, state, convolve) * self.spec.key_dim**-0.5
+        features = self.features(x, state=state, convolve=convolve) | shared
         readers = self.spec.state_heads // self.spec.read_heads
-        q, k = (jnp.repeat(z, readers, axis=2) for z in (q, found["k"]))
-        return q, k, found["v"], found["beta"], found["log_decay"]
+        q, k = (jnp.repeat(z, readers, axis=2) for z in (q, features["k"]))
+        return q, k, features["v"], features["beta"], features["log_decay"]
 
     def _merge(self, x: Hidden, o: Array) -> Hidden:
         normed = rms_norm(o, self.norm, self.norm_eps).reshape(*x.shape[:2], -1)
@@ -106,12 +105,3 @@ class DeltaRule(OperatorModule):
     def reference(self, x: Hidden) -> Hidden:
         """Step by step."""
         return self._merge(x, naive_delta_rule(*self._inputs(x, None, {}, naive_causal_conv))[0])
-
-
-def step_bias(steps: np.ndarray) -> np.ndarray:
-    """The bias at which a softplus starts from 0.001 to 0.1: `steps` runs from 0 to 1, evenly in logarithms.
-
-    As Mamba-2's (arXiv 2405.21060) and, after it, the published delta rules'.
-    """
-    bias: np.ndarray = np.log(np.expm1(10.0 ** (2 * steps - 3)))
-    return bias

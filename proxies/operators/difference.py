@@ -30,7 +30,7 @@ class Difference(OperatorModule):
         return {"plus": self.plus, "minus": self.minus}
 
     def features(self, x: Hidden, position: Position = 0, state: State | None = None) -> Features:
-        """Those of both."""
+        """Features of both."""
         return _joined(
             {n: p.features(x, position, _part(n, state) if state else None) for n, p in self._parts().items()}
         )
@@ -49,8 +49,8 @@ class Difference(OperatorModule):
         after: dict[str, State] = {}
 
         def run(name: str, part: OperatorModule) -> Array:
-            given: Any = {"shared": Shared(*(_part(name, z) for z in shared))} if shared.features else {}
-            y, after[name] = part.extend(x, _part(name, state), position, **given)
+            extra: Any = {"shared": Shared(*(_part(name, z) for z in shared))} if shared.features else {}
+            y, after[name] = part.extend(x, _part(name, state), position, **extra)
             return y
 
         y = self._apply(run)

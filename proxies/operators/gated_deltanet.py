@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from proxies.axes import Array, Channels, Hidden
 from proxies.kernels.project import project
-from proxies.operators.base import spread
-from proxies.operators.delta_rule import DeltaRule, step_bias
+from proxies.operators.base import spread, step_bias
+from proxies.operators.delta_rule import DeltaRule
 
 
 class GatedDeltaNet(DeltaRule):
@@ -15,7 +15,7 @@ class GatedDeltaNet(DeltaRule):
     def setup(self) -> None:
         """Create the weights."""
         super().setup()
-        self.a, self.dt_bias = self.weight("a"), self.weight("dt_bias", spread(0.0, 1.0, step_bias))
+        self.a, self.dt_bias = self.weight("a"), self.weight("dt_bias", spread(-3.0, -1.0, step_bias))
         self.z = self.weight("z")
 
     def _log_decay(self, x: Hidden) -> Array:

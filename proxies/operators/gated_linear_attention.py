@@ -3,20 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from proxies.axes import Array, Features, Hidden, Position, State
-from proxies.kernels.gated_state import (
-    MIN_LOG_DECAY,
-    channel_decay,
-    naive_gated_state,
-    next_state,
-    readout,
-)
+from proxies.axes import Array, Features, HeadStates, Hidden, Position, State
+from proxies.kernels.gated_state import channel_decay, naive_gated_state, next_state, readout
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
 from proxies.operators.base import NOTHING, OperatorModule, Shared, constant, fan_in
-
-TEMPERATURE = 16.0
-"""Root taken of the decay's sigmoid (arXiv 2312.06635, section 4.4)."""
 
 
 class GatedLinearAttention(OperatorModule):
@@ -43,14 +34,19 @@ class GatedLinearAttention(OperatorModule):
             features["v"] = self._heads(project(x, self.v))
         if self.decay_down is not None:
             decay = project(project(x, self.decay_down), self.decay_up) + self.decay_bias
-            log_decay = jnp.maximum(jax.nn.log_sigmoid(decay) / TEMPERATURE, MIN_LOG_DECAY)
-            features["log_decay"] = self._heads(log_decay)
+            log_decay = jax.nn.log_sigmoid(decay) / self.spec.TEMPERATURE
+            features["log_decay"] = self._heads(jnp.maximum(log_decay, self.spec.LEAST_LOG_DECAY))
         return features
 
     def _inputs(self, x: Hidden, shared: Features) -> tuple[Array, Array, Array, Array]:
         q = self._heads(project(x, self.q)) * self.spec.key_dim**-0.5
-        found = self.features(x) | shared
-        return q, found["k"], found["v"], found["log_decay"]
+        features = self.features(x) | shared
+        return q, features["k"], features["v"], features["log_decay"]
+
+    def _mix(
+        self, inputs: tuple[Array, Array, Array, Array], s0: HeadStates | None = None
+    ) -> tuple[Array, HeadStates]:
+        return channel_decay(*inputs, s0, least_log_decay=self.spec.LEAST_LOG_DECAY)
 
     def _merge(self, x: Hidden, o: Array) -> Hidden:
         normed = rms_norm(o, self.norm, self.norm_eps).reshape(*x.shape[:2], -1)
@@ -58,7 +54,7 @@ class GatedLinearAttention(OperatorModule):
 
     def __call__(self, x: Hidden, shared: Features | None = None) -> Hidden:
         """All tokens, in chunks."""
-        return self._merge(x, channel_decay(*self._inputs(x, shared or {}))[0])
+        return self._merge(x, self._mix(self._inputs(x, shared or {}))[0])
 
     def extend(
         self, x: Hidden, state: State, position: Position, shared: Shared = NOTHING
@@ -68,7 +64,7 @@ class GatedLinearAttention(OperatorModule):
         inputs = self._inputs(x, shared.features)
         before = shared.before["s"] if "s" in shared.before else state["s"]
         if x.shape[1] > 1:
-            o, s = channel_decay(*inputs, before)
+            o, s = self._mix(inputs, before)
         else:
             q, k, v, log_decay = (z[:, 0] for z in inputs)
             s = shared.after.get("s", next_state(k, v, log_decay, before))

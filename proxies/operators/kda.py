@@ -6,8 +6,8 @@ import numpy as np
 
 from proxies.axes import Array, Channels, Hidden
 from proxies.kernels.project import project
-from proxies.operators.base import drawn
-from proxies.operators.delta_rule import DeltaRule, step_bias
+from proxies.operators.base import drawn, step_bias
+from proxies.operators.delta_rule import DeltaRule
 
 
 class KDA(DeltaRule):
@@ -17,7 +17,7 @@ class KDA(DeltaRule):
         """Create the weights; the channels of each head start with all steps."""
         super().setup()
         self.decay_down, self.decay_up = self.weight("decay_down"), self.weight("decay_up")
-        steps = np.tile(step_bias(np.linspace(0, 1, self.spec.key_dim)), self.spec.heads)
+        steps = np.tile(step_bias(np.linspace(-3.0, -1.0, self.spec.key_dim)), self.spec.heads)
         self.dt_bias = self.weight("dt_bias", drawn(lambda *_: steps))
         self.gate_down, self.gate_up = self.weight("gate_down"), self.weight("gate_up")
 

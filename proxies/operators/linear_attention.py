@@ -7,9 +7,6 @@ from proxies.kernels.gated_state import head_decay, next_state, readout
 from proxies.kernels.project import project
 from proxies.operators.base import NOTHING, OperatorModule, Shared, fan_in
 
-EPS = 1e-6
-"""Added to the normaliser, as in the authors' code."""
-
 
 class LinearAttention(OperatorModule):
     """Its state holds one matrix a head: a value of 1 beside the others makes its last column the normaliser.
@@ -36,13 +33,13 @@ class LinearAttention(OperatorModule):
         return features
 
     def _inputs(self, x: Hidden, shared: Features) -> tuple[Array, Array, Array]:
-        found = self.features(x) | shared
-        q, k, v = positive(self._heads(project(x, self.q))), found["k"], found["v"]
+        features = self.features(x) | shared
+        q, k, v = positive(self._heads(project(x, self.q))), features["k"], features["v"]
         q, k, v = (z.astype(jnp.float32) for z in (q, k, v))
         return q, k, jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1)
 
     def _merge(self, x: Hidden, o: Float[Array, "B T H V1"]) -> Hidden:
-        mixed = (o[..., :-1] / (o[..., -1:] + EPS)).astype(x.dtype)
+        mixed = (o[..., :-1] / (o[..., -1:] + self.spec.NORMALISER_EPS)).astype(x.dtype)
         return project(mixed.reshape(*x.shape[:2], -1), self.out)
 
     def _mix(self, inputs: tuple[Array, Array, Array], s0: Array | None = None) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_co
 from proxies.kernels.gated_state import head_decay, naive_gated_state, next_state, readout
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
-from proxies.operators.base import OperatorModule, constant, fan_in, spread
+from proxies.operators.base import OperatorModule, constant, fan_in, spread, step_bias
 
 Inputs = tuple[Array, Array, Array, Array]
 
@@ -23,7 +23,7 @@ class Mamba2(OperatorModule):
         """Create the weights; steps start from 0.001 to 0.1, decays from 1 to 16, as published."""
         self.in_proj, self.conv = self.weight("in_proj"), self.weight("conv")
         self.conv_bias = self.weight("conv_bias", constant(0))
-        self.dt_bias = self.weight("dt_bias", spread(-3.0, -1.0, lambda e: np.log(np.expm1(10.0**e))))
+        self.dt_bias = self.weight("dt_bias", spread(-3.0, -1.0, step_bias))
         self.a_log, self.d = self.weight("a_log", spread(1.0, 16.0, np.log)), self.weight("d", constant(1))
         self.norm = self.weight("norm", constant(1))
         self.out_proj = self.weight("out_proj", fan_in(self.residual_scale))

@@ -10,9 +10,7 @@ from proxies.kernels.attention import cached_attention, causal_attention, naive_
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
 from proxies.kernels.rotary import naive_rotate, rotate
-from proxies.operators.base import NOTHING, OperatorModule, Shared, constant, fan_in
-
-Turn = Callable[[Array], Array]
+from proxies.operators.base import NOTHING, OperatorModule, Rotate, Shared, constant, fan_in
 
 
 class MLA(OperatorModule):
@@ -30,16 +28,16 @@ class MLA(OperatorModule):
         if self.spec.rope_dim:
             self.rotary = self.weight("rotary")
 
-    def _turn(self, tokens: int, position: Position) -> Turn:
+    def _turn(self, tokens: int, position: Position) -> Rotate:
         positions = position + jnp.arange(tokens)
         return lambda z: rotate(z, positions, self.spec.rope_theta)
 
-    def _queries(self, x: Hidden, turn: Turn) -> tuple[Float[Array, "B T H K"], Float[Array, "B T H R"]]:
+    def _queries(self, x: Hidden, turn: Rotate) -> tuple[Float[Array, "B T H K"], Float[Array, "B T H R"]]:
         q = project(x, self.q).reshape(*x.shape[:2], self.spec.heads, -1)
         plain, rotated = jnp.split(q, [self.spec.head_dim], axis=-1)
         return plain, turn(rotated) if self.spec.rope_dim else rotated
 
-    def _latent(self, x: Hidden, turn: Turn) -> Features:
+    def _latent(self, x: Hidden, turn: Rotate) -> Features:
         if self.down is None:
             return {}
         latent = rms_norm(project(x, self.down), self.norm, self.norm_eps)
@@ -55,17 +53,17 @@ class MLA(OperatorModule):
     def _merge(self, mixed: Array) -> Hidden:
         return project(mixed.reshape(*mixed.shape[:2], -1), self.out)
 
-    def _whole(self, x: Hidden, turn: Turn, found: Features, attend: Callable[..., Array]) -> Hidden:
+    def _whole(self, x: Hidden, turn: Rotate, features: Features, attend: Callable[..., Array]) -> Hidden:
         heads = (*x.shape[:2], self.spec.heads)
         q = jnp.concatenate(self._queries(x, turn), axis=-1)
-        k, v = (project(found["latent"], weight).reshape(*heads, -1) for weight in (self.k, self.v))
-        rotary = jnp.broadcast_to(found["rotary"][:, :, None], (*heads, self.spec.rope_dim))
+        k, v = (project(features["latent"], weight).reshape(*heads, -1) for weight in (self.k, self.v))
+        rotary = jnp.broadcast_to(features["rotary"][:, :, None], (*heads, self.spec.rope_dim))
         return self._merge(attend(q, jnp.concatenate([k, rotary], axis=-1), v))
 
     def __call__(self, x: Hidden, shared: Features | None = None) -> Hidden:
         """All tokens, the upper triangle skipped."""
-        found = self.features(x) | (shared or {})
-        return self._whole(x, self._turn(x.shape[1], 0), found, causal_attention)
+        features = self.features(x) | (shared or {})
+        return self._whole(x, self._turn(x.shape[1], 0), features, causal_attention)
 
     def extend(
         self, x: Hidden, state: State, position: Position, shared: Shared = NOTHING

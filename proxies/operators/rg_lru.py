@@ -10,10 +10,7 @@ from proxies.axes import Array, Channels, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
 from proxies.kernels.linear_recurrence import linear_recurrence, naive_linear_recurrence
 from proxies.kernels.project import project
-from proxies.operators.base import OperatorModule, constant, fan_in, spread
-
-C = 8.0
-"""The constant of the decay (Griffin, equation 3)."""
+from proxies.operators.base import OperatorModule, constant, fan_in, inverse_softplus, spread
 
 
 class RGLRU(OperatorModule):
@@ -27,7 +24,9 @@ class RGLRU(OperatorModule):
         self.input_gate, self.input_bias = self.weight("input_gate"), self.weight("input_gate_bias", zeros)
         self.recurrence_gate = self.weight("recurrence_gate")
         self.recurrence_bias = self.weight("recurrence_gate_bias", zeros)
-        self.decay = self.weight("decay", spread(0.9, 0.999, _decay_parameter))
+        # At an open gate, a decay of `a` is `exp(-rate softplus(decay)) = a`.
+        decay = spread(0.9, 0.999, lambda a: inverse_softplus(-np.log(a) / self.spec.DECAY_RATE))
+        self.decay = self.weight("decay", decay)
         self.linear_out = self.weight("linear_out", fan_in(self.residual_scale))
         biases = ("linear_y_bias", "linear_x_bias", "linear_out_bias")
         self.biases = [self.weight(name, zeros) for name in biases] if self.spec.bias else [0.0, 0.0, 0.0]
@@ -38,7 +37,8 @@ class RGLRU(OperatorModule):
 
     def _recurrence_inputs(self, u: Channels, position: Position) -> tuple[Channels, Channels]:
         """Decay and input of each step; the very first token is not scaled down."""
-        log_a = -C * self._gate(u, self.recurrence_gate, self.recurrence_bias) * jax.nn.softplus(self.decay)
+        gate = self._gate(u, self.recurrence_gate, self.recurrence_bias)
+        log_a = -self.spec.DECAY_RATE * gate * jax.nn.softplus(self.decay)
         first = (position + jnp.arange(u.shape[1]) == 0)[:, None]
         # 1 - a^2 as expm1 keeps its digits near a = 1; kept above 0 so that the root has a gradient.
         scale = jnp.sqrt(jnp.where(first, 1.0, jnp.maximum(-jnp.expm1(2 * log_a), 1e-12)))
@@ -66,9 +66,3 @@ class RGLRU(OperatorModule):
     def reference(self, x: Hidden) -> Hidden:
         """Step by step."""
         return self._whole(x, naive_causal_conv, naive_linear_recurrence)
-
-
-def _decay_parameter(a: np.ndarray) -> np.ndarray:
-    """The parameter `p` at which an open gate decays by `a`: `exp(-8 softplus(p)) = a`."""
-    parameter: np.ndarray = np.log(np.expm1(-np.log(a) / C))
-    return parameter

@@ -12,9 +12,9 @@ from proxies.kernels.diagonal_ssm import (
     diagonal_ssm,
     discretise,
     naive_diagonal_ssm,
-    next_state,
-    readout,
+    next_ssm_state,
     ssm_kernel,
+    ssm_readout,
 )
 from proxies.kernels.project import project
 from proxies.operators.base import NOTHING, OperatorModule, Shared, constant, drawn, fan_in, normal, spread
@@ -42,8 +42,8 @@ class S4D(OperatorModule):
         return {"u": x.astype(jnp.float32), "log_decay": log_decay, "b": b}
 
     def _inputs(self, x: Hidden, shared: Features) -> tuple[Channels, Array, Array]:
-        found = self.features(x) | shared
-        return found["u"], found["log_decay"], 2 * as_complex(self.c) * found["b"]
+        features = self.features(x) | shared
+        return features["u"], features["log_decay"], 2 * as_complex(self.c) * features["b"]
 
     def _merge(self, x: Hidden, y: Channels) -> Hidden:
         y = jax.nn.gelu(y.astype(x.dtype) + self.d * x, approximate=True)
@@ -65,8 +65,8 @@ class S4D(OperatorModule):
         if x.shape[1] > 1:
             y, h = diagonal_ssm(u, log_decay, c, before)
         else:
-            h = as_complex(shared.after["s"]) if shared.after else next_state(u[:, 0], log_decay, before)
-            y = readout(c, h)[:, None]
+            h = as_complex(shared.after["s"]) if shared.after else next_ssm_state(u[:, 0], log_decay, before)
+            y = ssm_readout(c, h)[:, None]
         return self._merge(x, y), {name: as_real(h).astype(z.dtype) for name, z in state.items()}
 
     def reference(self, x: Hidden) -> Hidden:

@@ -10,7 +10,16 @@ from proxies.axes import Array, Channels, Features, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
 from proxies.kernels.project import project
 from proxies.kernels.selective_scan import naive_selective_scan, selective_scan
-from proxies.operators.base import NOTHING, OperatorModule, Shared, constant, drawn, fan_in, spread
+from proxies.operators.base import (
+    NOTHING,
+    OperatorModule,
+    Shared,
+    constant,
+    drawn,
+    fan_in,
+    spread,
+    step_bias,
+)
 
 
 def _counting(_: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -32,7 +41,7 @@ class S6(OperatorModule):
         if self.spec.kernel is not None:
             self.conv, self.conv_bias = self.weight("conv"), self.weight("conv_bias", constant(0))
         self.dt_down, self.dt_up = self.weight("dt_down"), self.weight("dt_up")
-        self.dt_bias = self.weight("dt_bias", spread(-3.0, -1.0, lambda e: np.log(np.expm1(10.0**e))))
+        self.dt_bias = self.weight("dt_bias", spread(-3.0, -1.0, step_bias))
         self.a_log, self.d = self.weight("a_log", drawn(_counting)), self.weight("d", constant(1))
         self.b, self.c = self.weight("b"), self.weight("c")
         self.out_proj = self.weight("out_proj", fan_in(self.residual_scale))

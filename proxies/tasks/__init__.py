@@ -33,14 +33,12 @@ def make_task(name: str, length: int, settings: Mapping[str, object]) -> Task:
     and for text that cannot be read.
     """
     if not isinstance(name, str) or name not in TASKS:
-        raise InvalidInput(f"task is {name!r}; legal is one of {', '.join(TASKS)}")
+        raise InvalidInput(f"task = {name!r}; legal: {', '.join(TASKS)}")
     kind = TASKS[name]
     legal = sorted(field.name for field in fields(kind) if field.name != "length")
     for setting in settings:
         if setting not in legal:
-            raise InvalidInput(
-                f"task {name}: unknown setting {setting!r}; legal is one of {', '.join(legal)}"
-            )
+            raise InvalidInput(f"task {name}: unknown setting {setting!r}; legal: {', '.join(legal)}")
     task = cast(Callable[..., Task], kind)(length=length, **settings)
     task.check()
     return task

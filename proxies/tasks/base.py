@@ -114,7 +114,7 @@ def require_int(
     if whole and low <= value and (high is None or value <= high):
         return
     legal = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-    raise InvalidInput(f"task {task}: {field} is {value!r}; legal is {legal}{reason and f' ({reason})'}")
+    raise InvalidInput(f"task {task}: {field} = {value!r}; legal: {legal}{reason and f' ({reason})'}")
 
 
 def require_halves(task: str, vocab_size: object) -> None:
@@ -122,7 +122,7 @@ def require_halves(task: str, vocab_size: object) -> None:
     legal = "even: half of the tokens make keys, half make values"
     require_int(task, "vocab_size", vocab_size, 4, MAX_VOCAB, legal)
     if isinstance(vocab_size, int) and vocab_size % 2:
-        raise InvalidInput(f"task {task}: vocab_size is {vocab_size}; legal is an even integer ({legal})")
+        raise InvalidInput(f"task {task}: vocab_size = {vocab_size}; legal: an even integer ({legal})")
 
 
 def stream(task: str, split: Split, seed: int, index: int, size: int) -> np.random.Generator:
@@ -132,13 +132,13 @@ def stream(task: str, split: Split, seed: int, index: int, size: int) -> np.rand
     and pads with zeros, so that (seed, index) = (5 + 2^32, 0) and (5, 1) would meet in the other order.
     """
     if split not in _SPLIT_NUMBERS:
-        raise InvalidInput(f"task {task}: split is {split!r}; legal is one of {', '.join(_SPLIT_NUMBERS)}")
+        raise InvalidInput(f"task {task}: split = {split!r}; legal: {', '.join(_SPLIT_NUMBERS)}")
     if seed < 0:
-        raise InvalidInput(f"task {task}: seed is {seed}; legal is an integer of at least 0")
+        raise InvalidInput(f"task {task}: seed = {seed}; legal: an integer of at least 0")
     if not 0 <= index < 2**32:
-        raise InvalidInput(f"task {task}: index is {index}; legal is an integer from 0 to {2**32 - 1}")
+        raise InvalidInput(f"task {task}: index = {index}; legal: an integer from 0 to {2**32 - 1}")
     if size < 1:
-        raise InvalidInput(f"task {task}: size is {size}; legal is an integer of at least 1")
+        raise InvalidInput(f"task {task}: size = {size}; legal: an integer of at least 1")
     return np.random.default_rng([_SPLIT_NUMBERS[split], index, seed])
 
 

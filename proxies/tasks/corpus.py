@@ -56,7 +56,7 @@ def documents_at(path: str, max_bytes: int) -> Documents:
     except FileNotFoundError:
         return _read_all(_matches(path), path, max_bytes, pass_over=False)
     except (OSError, ValueError, RuntimeError) as error:
-        raise InvalidInput(f"task text: path {path!r} cannot be read: {error}") from None
+        raise InvalidInput(f"task text: path = {path!r} cannot be read: {error}") from None
     if stat.S_ISDIR(mode):
         return _read_all(_folder(place, path), path, max_bytes, pass_over=True)
     return _read_all([place], path, max_bytes, pass_over=False)
@@ -74,15 +74,15 @@ def _matches(path: str) -> list[Path]:
     looked = f"(looked for {str(Path(path).expanduser().absolute())!r})"
     if not set("*?[") & set(path):
         raise InvalidInput(
-            f"task text: path {path!r} does not exist {looked}; legal is a file, folder or glob"
+            f"task text: path = {path!r} does not exist {looked}; legal: a file, folder or glob"
         )
-    found = glob.glob(str(Path(path).expanduser()), recursive=True)  # noqa: PTH207  (may be absolute)
+    matches = glob.glob(str(Path(path).expanduser()), recursive=True)  # noqa: PTH207  (may be absolute)
     try:
-        files = sorted((Path(match) for match in found if not Path(match).is_dir()), key=Path.as_posix)
+        files = sorted((Path(match) for match in matches if not Path(match).is_dir()), key=Path.as_posix)
     except OSError as error:
-        raise InvalidInput(f"task text: path {path!r} cannot be read: {error}") from None
+        raise InvalidInput(f"task text: path = {path!r} cannot be read: {error}") from None
     if not files:
-        raise InvalidInput(f"task text: path {path!r} matches no file {looked}")
+        raise InvalidInput(f"task text: path = {path!r} matches no file {looked}")
     return files
 
 
@@ -90,14 +90,14 @@ def _folder(root: Path, path: str, left_out: frozenset[str] = frozenset()) -> li
     """All files below a folder by relative path: no hidden ones, no folder left out, no linked folder."""
 
     def refuse(error: OSError) -> None:
-        raise InvalidInput(f"task text: path {path!r} cannot be read: {error}") from None
+        raise InvalidInput(f"task text: path = {path!r} cannot be read: {error}") from None
 
     files: list[Path] = []
     for folder, inner, names in os.walk(root, onerror=refuse):
         inner[:] = [name for name in inner if not name.startswith(".") and name not in left_out]
         files += (Path(folder, name) for name in names if not name.startswith("."))
     if not files:
-        raise InvalidInput(f"task text: path {path!r} is a folder without files (hidden ones do not count)")
+        raise InvalidInput(f"task text: path = {path!r} is a folder without files (hidden ones do not count)")
     return sorted(files, key=lambda file: file.relative_to(root).as_posix())
 
 
@@ -113,12 +113,12 @@ def _read_all(files: Sequence[Path], path: str, max_bytes: int, *, pass_over: bo
             text, whole = _read(file, left)
         except _NotText as reason:
             if not pass_over:
-                wrong = f"task text: path {path!r}: file {str(file)!r} is not text: {reason}"
-                raise InvalidInput(f"{wrong}; legal is UTF-8 text") from None
+                wrong = f"task text: path = {path!r}: file {str(file)!r} is not text: {reason}"
+                raise InvalidInput(f"{wrong}; legal: UTF-8 text") from None
             skipped.append(f"{str(file)!r}: {reason}")
             continue
         except OSError as error:
-            raise InvalidInput(f"task text: path {path!r} cannot be read: {error}") from None
+            raise InvalidInput(f"task text: path = {path!r} cannot be read: {error}") from None
         if text:
             texts.append(text)
             left -= len(text)
@@ -126,8 +126,8 @@ def _read_all(files: Sequence[Path], path: str, max_bytes: int, *, pass_over: bo
         return Documents(tuple(texts), len(skipped))
     if skipped:
         count = f"{len(skipped)} of its {len(files)} files are not text, the others are empty"
-        raise InvalidInput(f"task text: path {path!r} holds no text: {count} (first: {skipped[0]})")
-    raise InvalidInput(f"task text: path {path!r} holds no text: all of its files ({len(files)}) are empty")
+        raise InvalidInput(f"task text: path = {path!r} holds no text: {count} (first: {skipped[0]})")
+    raise InvalidInput(f"task text: path = {path!r} holds no text: all of its files ({len(files)}) are empty")
 
 
 def _read(file: Path, limit: int) -> tuple[bytes, bool]:

@@ -71,15 +71,13 @@ class Text:
             require_int(self.name, "max_bytes", self.max_bytes, 1024)
         for field, value in (("path", self.path), ("tokenizer", self.tokenizer)):
             if value is not None and not (isinstance(value, str) and value):
-                raise InvalidInput(f"task text: {field} is {value!r}; legal is the name of a file")
+                raise InvalidInput(f"task text: {field} = {value!r}; legal: the name of a file")
         if self.source is not None and self.path is not None:
             raise InvalidInput(
-                f"task text: source {self.source!r} and path {self.path!r}; legal is one of them"
+                f"task text: source = {self.source!r} with path = {self.path!r}; legal: one of them"
             )
         if self.source not in (None, STDLIB):
-            raise InvalidInput(
-                f"task text: source is {self.source!r}; legal is {STDLIB!r}, or a path instead"
-            )
+            raise InvalidInput(f"task text: source = {self.source!r}; legal: {STDLIB!r}, or a path instead")
 
     @property
     def corpus(self) -> Corpus:
@@ -88,11 +86,12 @@ class Text:
         corpus = _load(self.path, self.tokenizer, cap)
         for split, tokens in corpus.tokens.items():
             if len(tokens) < self.length + 2:
-                place = f"source {STDLIB!r}" if self.path is None else f"path {self.path!r}"
+                place = f"source = {STDLIB!r}" if self.path is None else f"path = {self.path!r}"
                 raise InvalidInput(
-                    f"task text: {place} holds too little text for length {self.length}: the {split} split "
-                    f"has {len(tokens)} tokens and needs {self.length + 2} (in all {corpus.size_bytes} bytes "
-                    f"in {corpus.documents} documents, each cut 90 / 5 / 5); use more text or less length"
+                    f"task text: {place} holds too little text for length = {self.length}: its {split} "
+                    f"split has {len(tokens)} tokens (in all {corpus.size_bytes} bytes in "
+                    f"{corpus.documents} documents, each cut 90 / 5 / 5); legal: {self.length + 2} or more; "
+                    f"use more text or a smaller length"
                 )
         return corpus
 
@@ -130,7 +129,7 @@ class Text:
 
 @lru_cache(maxsize=4)
 def _load(path: str | None, tokenizer: str | None, max_bytes: int) -> Corpus:
-    found = standard_library(max_bytes) if path is None else documents_at(path, max_bytes)
+    documents = standard_library(max_bytes) if path is None else documents_at(path, max_bytes)
     digest = hashlib.sha256()
     vocab_size = 256
     encode: _Encode = _byte_tokens
@@ -139,13 +138,15 @@ def _load(path: str | None, tokenizer: str | None, max_bytes: int) -> Corpus:
         digest.update(b"tokenizer %d:" % len(content) + content)
     tokens: dict[Split, NDArray[np.integer]] = {}
     split_bytes: dict[Split, int] = {}
-    for text in found.texts:
+    for text in documents.texts:
         digest.update(b"%d:" % len(text) + text)
-    for split, parts in zip(get_args(Split), zip(*map(_cut, found.texts), strict=True), strict=True):
+    for split, parts in zip(get_args(Split), zip(*map(_cut, documents.texts), strict=True), strict=True):
         tokens[split] = np.concatenate([encode(part) for part in parts])
         tokens[split].flags.writeable = False
         split_bytes[split] = sum(map(len, parts))
-    return Corpus(tokens, split_bytes, vocab_size, len(found.texts), found.skipped, digest.hexdigest())
+    return Corpus(
+        tokens, split_bytes, vocab_size, len(documents.texts), documents.skipped, digest.hexdigest()
+    )
 
 
 def _cut(text: bytes) -> tuple[bytes, bytes, bytes]:
@@ -163,7 +164,7 @@ def _byte_tokens(text: bytes) -> NDArray[np.integer]:
 
 
 def _tokenizer(path: str) -> tuple[int, bytes, _Encode]:
-    """Of a tokenizer.json: vocabulary size, content and a function from text to its tokens."""
+    """Vocabulary size and content of a tokenizer.json, and a function from text to its tokens."""
     from tokenizers import Tokenizer  # only those who name a tokenizer wait for the import
 
     try:
@@ -172,13 +173,13 @@ def _tokenizer(path: str) -> tuple[int, bytes, _Encode]:
             raise OSError("it is not a file")
         content = place.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
-        wrong = f"task text: tokenizer {path!r} cannot be read: {error}"
-        raise InvalidInput(f"{wrong}; legal is a tokenizer.json") from None
+        wrong = f"task text: tokenizer = {path!r} cannot be read: {error}"
+        raise InvalidInput(f"{wrong}; legal: a tokenizer.json") from None
     try:
         loaded = Tokenizer.from_str(content.decode())
         vocab_size = 1 + max(loaded.get_vocab(with_added_tokens=True).values())
     except Exception as error:  # the library raises nothing narrower
-        wrong = f"task text: tokenizer {path!r} is not a tokenizer.json of the tokenizers library"
+        wrong = f"task text: tokenizer = {path!r} is not a tokenizer.json of the tokenizers library"
         raise InvalidInput(f"{wrong}: {error}") from None
     loaded.no_truncation()
     loaded.no_padding()
@@ -187,7 +188,7 @@ def _tokenizer(path: str) -> tuple[int, bytes, _Encode]:
         try:  # one block after the other, in this thread: the threads of a trial belong to its training
             parts = [loaded.encode(block, add_special_tokens=False).ids for block in _blocks(text.decode())]
         except Exception as error:  # the library raises nothing narrower
-            raise InvalidInput(f"task text: tokenizer {path!r} cannot encode the text: {error}") from None
+            raise InvalidInput(f"task text: tokenizer = {path!r} cannot encode the text: {error}") from None
         return np.concatenate([np.zeros(0, np.int32), *(np.array(ids, np.int32) for ids in parts)])
 
     return vocab_size, content, encode

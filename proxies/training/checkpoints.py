@@ -1,4 +1,4 @@
-"""Weights on disk, through Orbax: of a trial (to continue from, to export) and of an exported winner."""
+"""Weights on disk, through Orbax: a trial's, to continue from and to export, and an exported winner's."""
 
 import logging
 import shutil
@@ -11,9 +11,10 @@ import orbax.checkpoint as ocp
 
 from genomes import Architecture, InvalidInput
 from proxies.model import Model
-from proxies.training.program import State
+from proxies.training.program import TrainingState
 
-NAME = "checkpoint"
+CHECKPOINT = "checkpoint"
+"""Name of the folder that a trial keeps its weights in."""
 
 logging.getLogger("absl").setLevel(logging.ERROR)
 
@@ -21,34 +22,34 @@ logging.getLogger("absl").setLevel(logging.ERROR)
 class BeforeDecay(NamedTuple):
     """The state of a training before its decay, and the steps made until then."""
 
-    state: State
+    state: TrainingState
     step: int
 
 
-def save(directory: Path, weights: Any, before_decay: State, step: int) -> None:
+def save(directory: Path, weights: Any, before_decay: TrainingState, step: int) -> None:
     """Keep a trial's weights and the state from which a longer one continues, in `directory/checkpoint`."""
-    path = (directory / NAME).absolute()
+    path = (directory / CHECKPOINT).absolute()
     shutil.rmtree(path, ignore_errors=True)
     tree = {"weights": weights, "before_decay": before_decay._asdict(), "step": step}
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(path, tree)
 
 
-def before_decay(directory: Path, like: State) -> BeforeDecay | None:
+def before_decay(directory: Path, like: TrainingState) -> BeforeDecay | None:
     """What `save` kept of the state before the decay; None where there is none that can be read."""
-    path = (directory / NAME).absolute()
+    path = (directory / CHECKPOINT).absolute()
     if not path.is_dir():
         return None
     try:
         tree = _restore(path, {"weights": like.parameters, "before_decay": like._asdict(), "step": 0})
     except (ValueError, KeyError, OSError):
         return None
-    return BeforeDecay(State(**tree["before_decay"]), int(tree["step"]))
+    return BeforeDecay(TrainingState(**tree["before_decay"]), int(tree["step"]))
 
 
 def read_trial_weights(directory: Path) -> Any:
     """The model's weights that `save` kept of a trial. Raises `InvalidInput` where there are none."""
-    weights = _read(directory / NAME)["weights"]
+    weights = _read(directory / CHECKPOINT)["weights"]
     return weights["model"]
 
 
@@ -77,12 +78,12 @@ def fitted(weights: Any, architecture: Architecture, source: str) -> Any:
         leaves = jax.tree_util.tree_leaves_with_path(tree)
         return {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
 
-    found, wanted = shapes(weights), shapes(expected)
-    different = sorted(name for name in found.keys() | wanted if found.get(name) != wanted.get(name))
+    held, wanted = shapes(weights), shapes(expected)
+    different = sorted(name for name in held.keys() | wanted if held.get(name) != wanted.get(name))
     if different:
         name = different[0]
         raise InvalidInput(
-            f"{source}: weight {name} has shape {found.get(name)}, the architecture asks {wanted.get(name)}"
+            f"{source}: weight {name} has shape {held.get(name)}; the architecture's has {wanted.get(name)}"
             + (f" ({len(different) - 1} more differ)" if len(different) > 1 else "")
         )
     return weights

@@ -26,17 +26,18 @@ VOCABULARY_MULTIPLE = 256
 COMPILER_OPTIONS: dict[str, dict[str, bool | str]] = {"cpu": {"xla_backend_optimization_level": "1"}}
 """By backend. LLVM's level 1 compiles faster than its default, and the steps take as long."""
 
-CHUNK = 4
+STEPS_A_CALL = 4
 """Most steps in one call of the program; enough to hide the dispatch."""
 
 BETA_1, BETA_2, CLIP = 0.9, 0.95, 1.0
+"""AdamW's decays of its moments, and the largest norm of a gradient."""
 
 LOAD_BALANCE_COEFFICIENT = 0.01
 """Weight in training of the mean load-balancing loss of the mixtures of experts (arXiv 2101.03961, section
 2.2)."""
 
 
-class State(NamedTuple):
+class TrainingState(NamedTuple):
     """Parameters and the optimizer's moments."""
 
     parameters: Any
@@ -95,31 +96,33 @@ class Proxy(nn.Module):
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled program that makes up to `CHUNK` training steps, and what compiling it took."""
+    """A compiled program that makes up to `STEPS_A_CALL` training steps, and what compiling it took."""
 
-    run: Callable[..., tuple[State, tuple[Array, Array, Array]]]
+    run: Callable[..., tuple[TrainingState, tuple[Array, Array, Array]]]
     seconds: float
 
-    def steps(self, state: State, batches: list[Batch], rates: NDArray[np.float32]) -> tuple[State, Metrics]:
+    def steps(
+        self, state: TrainingState, batches: list[Batch], rates: NDArray[np.float32]
+    ) -> tuple[TrainingState, Metrics]:
         """One step a batch, at these learning rates; consumes `state`.
 
         The last call is filled up with batches that the program skips, so every number of steps is made by
         the same program, and a training gives the same bits however it is cut into pieces.
         """
         measured = []
-        for start in range(0, len(batches), CHUNK):
-            part = batches[start : start + CHUNK]
-            missing = CHUNK - len(part)
+        for start in range(0, len(batches), STEPS_A_CALL):
+            part = batches[start : start + STEPS_A_CALL]
+            missing = STEPS_A_CALL - len(part)
             arrays = [
                 np.stack([getattr(b, name) for b in part] + [np.zeros_like(getattr(part[0], name))] * missing)
                 for name in ("tokens", "targets", "weights")
             ]
             rate = np.pad(rates[start : start + len(part)], (0, missing))
-            state, metrics = self.run(state, np.arange(CHUNK) < len(part), *arrays, rate)
+            state, metrics = self.run(state, np.arange(STEPS_A_CALL) < len(part), *arrays, rate)
             measured.append([np.asarray(metric)[: len(part)] for metric in metrics])
         return state, Metrics(*map(np.concatenate, zip(*measured, strict=True)))
 
-    def evaluate(self, state: State, batches: list[Batch]) -> tuple[float, float, float]:
+    def evaluate(self, state: TrainingState, batches: list[Batch]) -> tuple[float, float, float]:
         """Mean loss, accuracy and load-balancing loss a judged token; leaves `state` as it is.
 
         The training program at learning rate 0, on a copy: a second program would take longer to compile
@@ -137,15 +140,15 @@ def padded_vocabulary(size: int) -> int:
     return -(-size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
 
 
-def initial_state(architecture: Architecture, readout: Readout, length: int, seed: int) -> State:
+def initial_state(architecture: Architecture, readout: Readout, length: int, seed: int) -> TrainingState:
     """Weights drawn from the seed, moments of zero."""
     proxy = Proxy(architecture, readout, length)
     parameters = proxy.init(jax.random.key(seed), method="create")["params"]
-    return State(parameters, _optimizer(0.0).init(parameters))
+    return TrainingState(parameters, _optimizer(0.0).init(parameters))
 
 
 @lru_cache(maxsize=2)
-def program(
+def compile_program(
     architecture: Architecture,
     readout: Readout,
     batch: int,
@@ -165,31 +168,40 @@ def program(
         mean, accuracy = judge(logits, targets, weights)
         return mean + LOAD_BALANCE_COEFFICIENT * balance, (mean, accuracy, balance)
 
-    def step(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
+    def step(
+        state: TrainingState, inputs: tuple[Array, ...]
+    ) -> tuple[TrainingState, tuple[Array, Array, Array]]:
         *batch, rate = inputs
         gradient, metrics = jax.grad(loss, has_aux=True)(state.parameters, *batch)
         updates, moments = optimizer.update(gradient, state.moments, state.parameters)
         parameters = jax.tree.map(lambda p, u: p - rate * u, state.parameters, updates)
-        return State(parameters, moments), metrics
+        return TrainingState(parameters, moments), metrics
 
-    def step_or_skip(state: State, inputs: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
+    def step_or_skip(
+        state: TrainingState, inputs: tuple[Array, ...]
+    ) -> tuple[TrainingState, tuple[Array, Array, Array]]:
         wanted, *rest = inputs
         nothing = (jnp.float32(0),) * 3
-        done: tuple[State, tuple[Array, Array, Array]] = jax.lax.cond(
+        done: tuple[TrainingState, tuple[Array, Array, Array]] = jax.lax.cond(
             wanted, step, lambda state, _: (state, nothing), state, tuple(rest)
         )
         return done
 
-    def run(state: State, *inputs: Array) -> tuple[State, tuple[Array, Array, Array]]:
+    def run(state: TrainingState, *inputs: Array) -> tuple[TrainingState, tuple[Array, Array, Array]]:
         return jax.lax.scan(step_or_skip, state, inputs)
 
     started = time.perf_counter()
     parameters = jax.eval_shape(lambda: proxy.init(jax.random.key(0), method="create")["params"])
-    state = State(parameters, jax.eval_shape(optimizer.init, parameters))
-    shape = (CHUNK, batch, length)
+    state = TrainingState(parameters, jax.eval_shape(optimizer.init, parameters))
+    shape = (STEPS_A_CALL, batch, length)
     wanted, integers, weights, rates = (
         jax.eval_shape(lambda s=s, d=d: jnp.zeros(s, d))
-        for s, d in (((CHUNK,), bool), (shape, jnp.int32), (shape, jnp.float32), ((CHUNK,), jnp.float32))
+        for s, d in (
+            ((STEPS_A_CALL,), bool),
+            (shape, jnp.int32),
+            (shape, jnp.float32),
+            ((STEPS_A_CALL,), jnp.float32),
+        )
     )
     traced = jax.jit(run, donate_argnums=0).lower(state, wanted, integers, integers, weights, rates)
     compiled = traced.compile(COMPILER_OPTIONS.get(jax.default_backend()))

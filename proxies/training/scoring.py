@@ -21,7 +21,7 @@ from proxies import quantised
 from proxies.axes import Array, Tokens
 from proxies.model import Model
 from proxies.tasks.base import Batch, Readout
-from proxies.training.program import COMPILER_OPTIONS, Proxy, State, judge
+from proxies.training.program import COMPILER_OPTIONS, Proxy, TrainingState, judge
 
 ARITHMETIC = "float32"
 """What proxies are trained and judged in."""
@@ -33,42 +33,42 @@ class Decoding:
 
     run: Callable[..., tuple[Array, Array]]
 
-    def evaluate(self, state: State, batches: list[Batch]) -> tuple[float, float, None]:
+    def evaluate(self, state: TrainingState, batches: list[Batch]) -> tuple[float, float, None]:
         """Mean loss and accuracy a judged token, as `proxies.training.program.Program.evaluate` gives them.
 
         The loss is NaN where the state is not finite as stored.
         """
-        found = [self.run(state.parameters, b.tokens, b.targets, b.weights) for b in batches]
+        metrics = [self.run(state.parameters, b.tokens, b.targets, b.weights) for b in batches]
         judged = np.array([batch.weights.sum() for batch in batches])
         loss, accuracy = (
-            float((np.array(m) * judged).sum() / judged.sum()) for m in zip(*found, strict=True)
+            float((np.array(m) * judged).sum() / judged.sum()) for m in zip(*metrics, strict=True)
         )
         return loss, accuracy, None
 
 
-def decodes(architecture: Architecture) -> bool:
+def judged_by_decoding(architecture: Architecture) -> bool:
     """Whether an architecture is judged token by token."""
     return architecture.cache not in (None, ARITHMETIC)
 
 
-def stored(architecture: Architecture, state: State) -> State:
+def with_stored_weights(architecture: Architecture, state: TrainingState) -> TrainingState:
     """The state with the model's weights as they come back from where the architecture stores them."""
     if architecture.weights in (None, ARITHMETIC):
         return state
     model = _rounded(state.parameters["model"], architecture.weights)
-    return State({**state.parameters, "model": model}, state.moments)
+    return TrainingState({**state.parameters, "model": model}, state.moments)
 
 
 _rounded = jax.jit(quantised.rounded, static_argnums=1)
 
 
-def finite(tree: Any) -> bool:
-    """Whether all numbers of a tree are."""
+def all_finite(tree: Any) -> bool:
+    """Whether all numbers of a tree are finite."""
     return all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(tree))
 
 
 @lru_cache(maxsize=2)
-def decoding(architecture: Architecture, readout: Readout, batch: int, length: int) -> Decoding:
+def compile_decoding(architecture: Architecture, readout: Readout, batch: int, length: int) -> Decoding:
     """Compile the judging of an architecture token by token, its state stored as it says."""
     cache = architecture.cache
     assert cache is not None

@@ -5,16 +5,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genomes.files import write_json
+from proxies.training.program import Metrics
 from proxies.trial import TrialResult
-
-if TYPE_CHECKING:
-    from proxies.training.program import Metrics
 
 
 class TrialLog:
@@ -29,7 +27,7 @@ class TrialLog:
         """A line of the log, with the time."""
         self.lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
 
-    def curve(self, first: int, rates: NDArray[np.float32], metrics: "Metrics") -> None:
+    def curve(self, first: int, rates: NDArray[np.float32], metrics: Metrics) -> None:
         """Rows of the curve: each step's learning rate and metrics."""
         values = zip(rates, *metrics, strict=True)
         self.rows += [(first + i, *(float(v) for v in row)) for i, row in enumerate(values)]

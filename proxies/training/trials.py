@@ -24,14 +24,21 @@ from proxies.schedule import Schedule
 from proxies.tasks import Task
 from proxies.tasks.base import Batch, Split
 from proxies.training import checkpoints
-from proxies.training.program import Program, State, initial_state, padded_vocabulary, program
-from proxies.training.scoring import Decoding, decodes, decoding, finite, stored
+from proxies.training.program import Program, TrainingState, compile_program, initial_state, padded_vocabulary
+from proxies.training.scoring import (
+    Decoding,
+    all_finite,
+    compile_decoding,
+    judged_by_decoding,
+    with_stored_weights,
+)
 from proxies.training.trial_files import TrialLog, timed
 from proxies.trial import PHASES, TRAINING_VERSION, TrialConfig, TrialResult
 
 HELD_OUT_SEED = 0
+"""Seed of the validation and test streams."""
 FREE = ("steps", "decay_fraction", "evaluation_batches")
-"""What a trial and the one that it continues may differ in: the state before the decay is the same."""
+"""Fields in which a trial may differ from the one it continues: the state before the decay is the same."""
 LOOK_EVERY_STEPS = 32
 """Training steps between two looks at the loss."""
 
@@ -63,16 +70,16 @@ def run_trial(
     schedule, phases = config.schedule, dict.fromkeys(PHASES, 0.0)
 
     state, first = initial_state(trained, task.readout, config.length, seed), 0
-    found = None
+    earlier = None
     if resume_from is not None:
         asked = {"fingerprint": proxy.fingerprint, "data_hash": task.data_hash, "seed": seed}
         if _is_shorter(resume_from, asked | config.model_dump(mode="json")):
-            found = checkpoints.before_decay(resume_from, state)
-    if found is not None and found.step <= schedule.decay_start:
-        state, first = found.state, found.step
+            earlier = checkpoints.before_decay(resume_from, state)
+    if earlier is not None and earlier.step <= schedule.decay_start:
+        state, first = earlier.state, earlier.step
         log.say(f"continues from step {first}")
     with timed(phases, "compilation"):
-        compiled = program(trained, task.readout, config.batch, config.length, config.weight_decay)
+        compiled = compile_program(trained, task.readout, config.batch, config.length, config.weight_decay)
 
     def result(cause: str | None, **measured: Any) -> TrialResult:
         phases["other"] = time.perf_counter() - started - sum(phases.values())
@@ -95,7 +102,7 @@ def run_trial(
         log.close(done)
         return done
 
-    saved: State | None = None
+    saved: TrainingState | None = None
     for start, stop in _segments(schedule, first):
         if start == schedule.decay_start and directory is not None:
             saved = jax.tree.map(jnp.copy, state)
@@ -110,16 +117,17 @@ def run_trial(
             return result(f"the loss became {losses[step - start]} at step {step}")
 
     judge: Program | Decoding = compiled
-    if decodes(proxy):
+    if judged_by_decoding(proxy):
         with timed(phases, "compilation"):
-            judge = decoding(proxy, task.readout, config.batch, config.length)
+            judge = compile_decoding(proxy, task.readout, config.batch, config.length)
     as_stored = "".join(f", {what} stored in {dtype}" for what, dtype in proxy.stored.items())
     with timed(phases, "evaluation"):
-        judged = stored(proxy, state)
-        if as_stored and not finite(judged.parameters):
+        judged = with_stored_weights(proxy, state)
+        if as_stored and not all_finite(judged.parameters):
             return result(f"the weights are not finite{as_stored}")
         held_out = {
-            split: judge.evaluate(judged, _held_out(task, split, config)) for split in ("validation", "test")
+            split: judge.evaluate(judged, held_out_batches(task, split, config))
+            for split in ("validation", "test")
         }
     loss, accuracy, load_balance = held_out["test"]
     validation_loss, validation_accuracy, _ = held_out["validation"]
@@ -156,14 +164,14 @@ def _is_shorter(directory: Path, asked: dict[str, Any]) -> bool:
     Raises `InvalidInput` naming what differs: going on from there would be the training of neither.
     """
     try:
-        said = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        found = said["config"] | said
+        record = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        fields = record["config"] | record
     except (OSError, ValueError, KeyError, TypeError):
         return False
     for name, wanted in asked.items():
-        if name not in FREE and found.get(name, wanted) != wanted:
+        if name not in FREE and fields.get(name, wanted) != wanted:
             raise InvalidInput(
-                f"resume_from = {directory}: a trial with {name} = {found[name]!r}, asked for {wanted!r}; "
+                f"resume_from = {directory}: a trial with {name} = {fields[name]!r}, asked for {wanted!r}; "
                 f"legal: a trial that differs in {', '.join(FREE)} alone"
             )
     return True
@@ -177,7 +185,7 @@ def _segments(schedule: Schedule, first: int) -> list[tuple[int, int]]:
     return list(pairwise(inside))
 
 
-def _held_out(task: Task, split: Split, config: TrialConfig) -> list[Batch]:
+def held_out_batches(task: Task, split: Split, config: TrialConfig) -> list[Batch]:
     """The batches of a held-out stream, the same for every trial."""
     return [
         task.batch(split, HELD_OUT_SEED, index, config.batch) for index in range(config.evaluation_batches)

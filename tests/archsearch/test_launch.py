@@ -465,7 +465,7 @@ def test_an_exported_proxy_reproduces_its_recorded_loss(base, tmp_path):
 
     from proxies.model import Model
     from proxies.training.checkpoints import load_weights
-    from proxies.training.trials import _held_out
+    from proxies.training.trials import held_out_batches
     from proxies.trial import TrialConfig
 
     results = load_run(base).results()
@@ -479,7 +479,7 @@ def test_an_exported_proxy_reproduces_its_recorded_loss(base, tmp_path):
             assert recorded["steps"] == 10
             config = TrialConfig.model_validate(recorded["config"])
             total = judged = 0.0
-            for batch in _held_out(config.make_task(), "test", config):
+            for batch in held_out_batches(config.make_task(), "test", config):
                 logits = Model(architecture).apply(
                     {"params": weights}, jnp.asarray(batch.tokens), method="forward"
                 )

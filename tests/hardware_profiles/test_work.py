@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,15 @@ from pydantic import ValidationError
 import genomes
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.sections import ObjectiveSection
-from genomes import InvalidInput, Scale, accounting, reference
+from genomes import Architecture, InvalidInput, MoE, Scale, accounting, reference
 from hardware_profiles import CACHE_DTYPES, DTYPES, WEIGHT_DTYPES, Workload, device, predict
-from hardware_profiles.work import decode_work, prefill_work, weight_and_state_bytes, weight_bytes
+from hardware_profiles.work import (
+    ELEMENTWISE_ROWS,
+    decode_work,
+    prefill_work,
+    weight_and_state_bytes,
+    weight_bytes,
+)
 from hardware_profiles.workload import stored_bytes
 
 BITS = {
@@ -228,3 +235,20 @@ def test_objectives_are_priced_in_their_types():
     assert narrow == predict(LFM2, device("l4"), at).decode_latency_s
     assert narrow.value < wide.value
     assert state.value == stored_bytes(accounting.state_elements(LFM2, 1024), "int8")
+
+
+def test_a_batch_reads_more_experts_than_a_sequence() -> None:
+    width, spec = 12, MoE(experts=8, top_k=2, hidden=16)
+    architecture = Architecture(width=width, vocab_size=16, blocks=(spec,))
+
+    def weights_read(work: Any, sequences: int, tokens: int) -> float:
+        """Elements that the block moves, less its activations and the residual stream's."""
+        moved = 2 * spec.activation_elements(width) + ELEMENTWISE_ROWS * width
+        return next(iter(work)).bytes / 4 - width - sequences * tokens * moved
+
+    for batch in (1, 3):
+        workload = Workload(context=6, batch=batch)
+        decode = weights_read(decode_work(architecture, workload), batch, 1)
+        prefill = weights_read(prefill_work(architecture, workload), batch, 6)
+        assert decode == spec.weight_traffic(width, batch)
+        assert prefill == spec.weight_traffic(width, 6 * batch)

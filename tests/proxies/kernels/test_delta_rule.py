@@ -13,6 +13,7 @@ delta_rule = jax.jit(kernels.delta_rule, static_argnames="chunk")
 naive_delta_rule = jax.jit(kernels.naive_delta_rule)
 
 BATCH, HEADS, KEYS, VALUES = 2, 2, 6, 5
+EPS = 1e-6
 either_decay = pytest.mark.parametrize("per", ["head", "channel"])
 
 
@@ -26,7 +27,7 @@ def inputs(tokens: int, per: str, low: float = -3.0, alike: float = 0.0) -> list
     channels = 1 if per == "head" else KEYS
     log_decay = low * rng.uniform(size=(BATCH, tokens, HEADS, channels)) ** 3
     q, k, v, beta, log_decay = (jnp.asarray(z, jnp.float32) for z in (q, k, v, beta, log_decay))
-    return [unit(q), unit(k), v, beta, log_decay]
+    return [unit(q, EPS), unit(k, EPS), v, beta, log_decay]
 
 
 def state() -> jax.Array:
@@ -116,5 +117,10 @@ def test_strong_decays_and_bfloat16_stay_finite(per: str) -> None:
 
 def test_unit_vectors() -> None:
     x = jnp.array([[3.0, 4.0], [0.0, 0.0], [3e-4, 4e-4]])
-    close(unit(x), [[0.6, 0.8], [0.0, 0.0], [3e-4 / np.sqrt(1.25e-6), 4e-4 / np.sqrt(1.25e-6)]])
-    assert unit(x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+    close(unit(x, EPS), [[0.6, 0.8], [0.0, 0.0], [3e-4 / np.sqrt(1.25e-6), 4e-4 / np.sqrt(1.25e-6)]])
+    assert unit(x.astype(jnp.bfloat16), EPS).dtype == jnp.bfloat16
+
+
+def test_a_chunk_of_broken_parts_is_refused() -> None:
+    with pytest.raises(ValueError, match="chunk = 6; legal: a multiple of 4"):
+        delta_rule(*inputs(20, "channel"), chunk=6)

@@ -1,28 +1,17 @@
 """The text task: which text is read, how it is cut and scored, and how unusable text is refused."""
 
 import math
-import os
 import re
-import sysconfig
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from genomes.errors import InvalidInput
 from proxies.tasks import Split, Text, make_task
-from proxies.tasks.corpus import standard_library
+from support.texts import markers, spelled, text
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-
-
-def markers(document: int, count: int = 2000) -> str:
-    """Text in which every 8-byte line is unique in the whole corpus."""
-    return "".join(f"{document}.{line:05d}\n" for line in range(count))
 
 
 @pytest.fixture
@@ -31,19 +20,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "b" / "two.txt").write_text(markers(2))
     (tmp_path / "a.txt").write_text(markers(1))
     return tmp_path
-
-
-def text(path: Path | str, length: int = 32, **chosen: object) -> Text:
-    made = make_task("text", length, {"path": str(path), **chosen})
-    assert isinstance(made, Text)
-    return made
-
-
-def spelled(task: Text, split: Split) -> bytes:
-    return bytes(task.corpus.tokens[split].astype(np.uint8))
-
-
-# Reading and cutting
 
 
 def test_a_folder_is_read_in_order_and_cut_document_by_document(folder: Path) -> None:
@@ -89,45 +65,6 @@ def test_a_cut_never_splits_a_character(tmp_path: Path) -> None:
     assert together == sum(file.stat().st_size for file in tmp_path.iterdir())
 
 
-def test_a_file_a_folder_and_a_glob_of_the_same_text_are_the_same_data(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.txt").write_text(markers(1))
-    hashes = {
-        text(place).data_hash
-        for place in (tmp_path, tmp_path / "deep" / "a.txt", tmp_path / "*" / "*.txt", f"{tmp_path}/**/a.*")
-    }
-    assert len(hashes) == 1
-
-
-def test_a_file_whose_name_looks_like_a_glob_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "a[1].txt"
-    file.write_text(markers(1))
-    assert text(file).corpus.documents == 1
-
-
-def test_hidden_and_empty_files_are_no_documents_and_binary_ones_are_counted(folder: Path) -> None:
-    clean = text(folder).data_hash
-    other = folder / "b"
-    (other / ".git").mkdir()
-    (other / ".git" / "config").write_text("hidden")
-    (other / ".hidden.txt").write_text("hidden")
-    (other / "empty.txt").write_text("")
-    (other / "image.png").write_bytes(b"\x89PNG\0\0")
-    (other / "latin.txt").write_bytes("déjà vu".encode("latin-1"))
-    task = text(f"{folder}/")  # the same place by another name, as a process reads a path once
-    assert task.data_hash == clean
-    assert (task.corpus.documents, task.corpus.skipped) == (2, 2)
-
-
-def test_max_bytes_keeps_the_first_documents(folder: Path) -> None:
-    task = text(folder, max_bytes=20_000)
-    assert (task.corpus.documents, task.corpus.size_bytes) == (2, 20_000)
-    assert spelled(task, "test") == markers(1).encode()[15_200:] + markers(2).encode()[3_800:4_000]
-    (folder / "0.txt").write_text("€" * 5000, encoding="utf-8")
-    task = text(folder, max_bytes=2000)
-    assert (task.corpus.documents, task.corpus.size_bytes) == (1, 1998)
-
-
 def test_the_hash_follows_the_bytes(tmp_path: Path) -> None:
     hashes = []
     for name, content in [
@@ -153,24 +90,6 @@ def test_the_standard_library_is_the_default_source() -> None:
     assert task.corpus.size_bytes <= 4_000_000
     assert task.corpus.documents > 100
     assert b"import" in spelled(task, "train")
-
-
-def test_the_standard_library_is_its_modules_and_nothing_else() -> None:
-    root = Path(sysconfig.get_paths()["stdlib"])
-    texts = standard_library(100_000_000).texts
-    for module in ("abc.py", "email/message.py"):
-        assert (root / module).read_bytes() in texts
-    left_out = [
-        *root.glob("_sysconfigdata*.py"),
-        *root.glob("test/test_*.py"),
-        *root.glob("encodings/cp*.py"),
-    ]
-    assert left_out
-    assert not {file.read_bytes() for file in left_out} & set(texts)
-    assert b"".join(texts).startswith((root / "__future__.py").read_bytes())
-
-
-# Scoring
 
 
 def test_the_score_is_minus_bits_a_byte(folder: Path) -> None:
@@ -211,88 +130,16 @@ def test_a_long_text_is_tokenized_whole(tmp_path: Path, tokenizer: Path) -> None
     assert [len(task.corpus.tokens[split]) for split in SPLITS] == [234_000 * 6, 13_000 * 6, 13_000 * 6]
 
 
-# What is refused
-
-
 def test_source_and_path_together_are_refused(folder: Path) -> None:
     with pytest.raises(
-        InvalidInput, match=f"source 'python-stdlib' and path '{folder}'; legal is one of them"
+        InvalidInput, match=f"source = 'python-stdlib' with path = '{folder}'; legal: one of them"
     ):
         text(folder, source="python-stdlib")
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("missing.txt", "does not exist"),
-        ("*.missing", "matches no file"),
-        ("a.txt/inside", "Not a directory"),
-        ("x" * 300, "File name too long"),
-        ("nul\0inside", "null byte"),
-        ("hollow", "folder without files"),
-        ("empty.txt", re.escape("all of its files (1) are empty")),
-        ("empties", re.escape("all of its files (2) are empty")),
-        ("image.png", "image.png' is not text: NUL at byte 4"),
-        ("*.png", "image.png' is not text: NUL at byte 4"),
-        ("latin.txt", "latin.txt' is not text: byte 1 is not UTF-8"),
-        ("cut.txt", "cut.txt' is not text: byte 4 is not UTF-8"),
-        ("images", "2 of its 3 files are not text, the others are empty .first: .*1.png': NUL at byte 0"),
-        ("pipe", "pipe' is not text: not a regular file"),
-        ("short.txt", "the validation split has 33 tokens and needs 34 .in all 660 bytes in 1 documents"),
-        ("loop", "[Ss]ymbolic link"),
-    ],
-)
-def test_text_that_cannot_be_used_is_refused(folder: Path, name: str, why: str) -> None:
-    for inner in ("hollow", "empties", "images"):
-        (folder / inner).mkdir()
-    (folder / "hollow" / ".hidden").write_text(markers(3))
-    for empty in ("empty.txt", "empties/1", "empties/2", "images/0.txt"):
-        (folder / empty).write_text("")
-    for image in ("images/1.png", "images/2.png"):
-        (folder / image).write_bytes(b"\0")
-    (folder / "image.png").write_bytes(b"\x89PNG\0")
-    (folder / "latin.txt").write_bytes("déjà vu".encode("latin-1"))
-    (folder / "cut.txt").write_bytes("abc €".encode()[:-1])
-    (folder / "short.txt").write_text("x" * 660)
-    (folder / "loop").symlink_to(folder / "loop")
-    os.mkfifo(folder / "pipe")
-    expected = rf"(?s)task text: path {re.escape(repr(f'{folder}/{name}'))}.*{why}"
-    with pytest.raises(InvalidInput, match=expected):
-        text(f"{folder}/{name}")
 
 
 def test_text_that_just_suffices_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x" * 680)
     assert text(tmp_path, length=32).batch("validation", 0, 0, 4).tokens.shape == (4, 32)
-
-
-@contextmanager
-def without_root() -> Iterator[None]:
-    """Permissions do not bind root, who runs the tests in many containers."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
-@pytest.mark.parametrize("name", ["sealed.txt", "*.txt", ".", "closed", "closed/a.txt"])
-def test_text_that_may_not_be_read_is_refused(name: str) -> None:
-    with tempfile.TemporaryDirectory() as made:  # pytest's own folder is closed to others
-        folder = Path(made)
-        folder.chmod(0o755)
-        (folder / "closed").mkdir()
-        for file in (folder / "sealed.txt", folder / "closed" / "a.txt"):
-            file.write_text(markers(1))
-        (folder / "sealed.txt").chmod(0)
-        (folder / "closed").chmod(0)
-        path = f"{folder}/{name}"
-        expected = rf"task text: path {re.escape(repr(path))} cannot be read: .*Permission denied"
-        with without_root(), pytest.raises(InvalidInput, match=expected):
-            text(path)
-        (folder / "closed").chmod(0o755)
 
 
 @pytest.mark.parametrize(
@@ -310,16 +157,16 @@ def test_a_broken_tokenizer_is_refused(
     file = tmp_path / "tokenizer.json"
     if content is not None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InvalidInput, match=f"task text: tokenizer {re.escape(repr(str(file)))} {why}"):
+    with pytest.raises(InvalidInput, match=f"task text: tokenizer = {re.escape(repr(str(file)))} {why}"):
         text(folder / "a.txt", tokenizer=str(file))
 
 
 def test_a_folder_is_no_tokenizer(folder: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"cannot be read: it is not a file; legal is a tokenizer.json"):
+    with pytest.raises(InvalidInput, match=r"cannot be read: it is not a file; legal: a tokenizer.json"):
         text(folder, tokenizer=str(folder))
 
 
 def test_a_tokenizer_that_does_not_know_the_text_is_refused(tmp_path: Path, tokenizer: Path) -> None:
     (tmp_path / "a.txt").write_text("letters\n" * 1000)
-    with pytest.raises(InvalidInput, match=f"tokenizer '{tokenizer}' cannot encode the text: .*UNK"):
+    with pytest.raises(InvalidInput, match=f"tokenizer = '{tokenizer}' cannot encode the text: .*UNK"):
         text(tmp_path, tokenizer=str(tokenizer))

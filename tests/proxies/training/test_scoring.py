@@ -9,8 +9,8 @@ import pytest
 from genomes import Architecture, parse_layout
 from genomes.scale import Scale
 from proxies.tasks.base import Batch, Readout
-from proxies.training.program import Proxy, State, initial_state, judge
-from proxies.training.scoring import decodes, decoding, finite, stored
+from proxies.training.program import Proxy, TrainingState, initial_state, judge
+from proxies.training.scoring import all_finite, compile_decoding, judged_by_decoding, with_stored_weights
 from proxies.training.trials import run_trial
 from proxies.trial import TrialConfig, TrialResult
 from support.operator_cases import CASES, WIDTH
@@ -47,12 +47,12 @@ def batches(count: int = 2) -> list[Batch]:
     return [Batch(*pair, weight) for pair, weight in zip(tokens, weights, strict=True)]
 
 
-def trained(architecture: Architecture, readout: Readout = "next_token") -> State:
+def trained(architecture: Architecture, readout: Readout = "next_token") -> TrainingState:
     """Weights moved off their initial zeros and ones."""
     state = initial_state(architecture, readout, LENGTH, 1)
     rng = np.random.default_rng(3)
     move = lambda p: p + 0.1 * rng.standard_normal(p.shape).astype(p.dtype)  # noqa: E731
-    return State(jax.tree.map(move, state.parameters), state.moments)
+    return TrainingState(jax.tree.map(move, state.parameters), state.moments)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_token_by_token_without_rounding_is_the_whole_sequence(
     logits = jax.jit(proxy.apply)
     for batch in batches():
         whole = judge(logits({"params": state.parameters}, batch.tokens), batch.targets, batch.weights)
-        steps = decoding(architecture, readout, BATCH, LENGTH).evaluate(state, [batch])
+        steps = compile_decoding(architecture, readout, BATCH, LENGTH).evaluate(state, [batch])
         assert steps[0] == pytest.approx(float(whole[0]), rel=1e-4)
         assert steps[1] == pytest.approx(float(whole[1]), abs=0.05)
 
@@ -79,7 +79,7 @@ def test_states_that_are_shared_are_rounded_too() -> None:
         architecture = Architecture(
             **{n: getattr(shared, n) for n in Architecture.model_fields} | {"cache": cache}
         )
-        found[cache] = decoding(architecture, "next_token", BATCH, LENGTH).evaluate(
+        found[cache] = compile_decoding(architecture, "next_token", BATCH, LENGTH).evaluate(
             trained(shared), batches()
         )[0]
     assert found["float32"] != found["float16"] != found["int8"]
@@ -90,7 +90,7 @@ def test_states_that_are_shared_are_rounded_too() -> None:
 def test_only_the_models_matrices_are_rounded() -> None:
     architecture = at(f"{HYBRID} weights=int8")
     state = trained(architecture.bare, "last_token")
-    found = stored(architecture, state).parameters
+    found = with_stored_weights(architecture, state).parameters
     for name in ("expand", "positions", "contract"):
         np.testing.assert_array_equal(found[name], state.parameters[name])
     for path, leaf in jax.tree_util.tree_leaves_with_path(found["model"]):
@@ -105,13 +105,13 @@ def test_only_the_models_matrices_are_rounded() -> None:
 def test_what_is_stored_as_the_arithmetic_is_judged_as_it_is(text: str) -> None:
     architecture = at(text)
     state = trained(architecture.bare)
-    assert stored(architecture, state) is state
-    assert not decodes(architecture)
+    assert with_stored_weights(architecture, state) is state
+    assert not judged_by_decoding(architecture)
 
 
 def test_infinities_are_found() -> None:
-    assert finite({"a": np.ones(2)})
-    assert not finite({"a": np.ones(2), "b": np.array([1.0, np.inf])})
+    assert all_finite({"a": np.ones(2)})
+    assert not all_finite({"a": np.ones(2), "b": np.array([1.0, np.inf])})
 
 
 # Trials
@@ -157,9 +157,9 @@ def test_states_that_overflow_make_the_loss_nan() -> None:
     state = trained(at("attention swiglu(2)"))
     model = state.parameters["model"]
     huge = model["ops_0"] | {"v": 1e6 * model["ops_0"]["v"], "out": 1e-6 * model["ops_0"]["out"]}
-    state = State({"model": model | {"ops_0": huge}}, state.moments)
+    state = TrainingState({"model": model | {"ops_0": huge}}, state.moments)
     for cache, whole in (("float16", False), ("bfloat16", True), ("int8", True)):
-        judge = decoding(at(f"attention swiglu(2) cache={cache}"), "next_token", BATCH, LENGTH)
+        judge = compile_decoding(at(f"attention swiglu(2) cache={cache}"), "next_token", BATCH, LENGTH)
         assert np.isfinite(judge.evaluate(state, batches())[0]) == whole
 
 

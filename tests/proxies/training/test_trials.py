@@ -1,7 +1,6 @@
 """Trials: reproducible to the bit, continued as if never interrupted, judged as an outsider would."""
 
 import csv
-import gc
 import json
 import math
 import shutil
@@ -9,77 +8,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genomes import RGLRU, Architecture, Attention, InvalidInput, ShortConv, SwiGLU
+from genomes import InvalidInput
 from proxies.model import Model
 from proxies.schedule import Schedule
 from proxies.training import checkpoints, trials
-from proxies.training import program as training
-from proxies.training.program import Proxy, initial_state, padded_vocabulary, program
+from proxies.training.program import Proxy, initial_state, padded_vocabulary
 from proxies.training.trials import run_trial
-from proxies.trial import TrialConfig, TrialResult, derive_seed
-
-LENGTH = 32
-HYBRID = Architecture(
-    width=32,
-    vocab_size=16,
-    blocks=(
-        ShortConv(kernel=3),
-        Attention(heads=2, kv_heads=1, head_dim=16, qk_norm=True),
-        SwiGLU(hidden=48),
-    ),
-)
-MEMORYLESS = Architecture(width=32, vocab_size=16, blocks=(SwiGLU(hidden=48), SwiGLU(hidden=32)))
-
-
-def config(steps: int = 40, **fields: Any) -> TrialConfig:
-    """Six held-out batches: the program makes four at a time, so the second call is padded."""
-    defaults = {
-        "task": "in-context-recall",
-        "length": LENGTH,
-        "batch": 8,
-        "learning_rate": 5e-3,
-        "evaluation_batches": 6,
-    }
-    return TrialConfig(steps=steps, **defaults | fields)
-
-
-def outcome(result: TrialResult) -> dict[str, Any]:
-    """A result without what may differ between two runs of the same trial."""
-    found = result.to_dict()
-    for name in ("seconds", "resumed_from_step"):
-        del found[name]
-    return found
-
-
-def weights(directory: Path) -> Any:
-    return checkpoints.read_trial_weights(directory)
-
-
-def equal(one: Any, other: Any) -> bool:
-    return all(jax.tree.leaves(jax.tree.map(lambda a, b: bool(np.array_equal(a, b)), one, other)))
-
-
-@pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a finished trial of 40 steps, 32 of them before its decay."""
-    directory = tmp_path_factory.mktemp("short")
-    assert run_trial(HYBRID, config(), 3, directory).status == "ok"
-    return directory
-
-
-@pytest.fixture(scope="module")
-def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialResult, Path]:
-    """The same with 60 steps, from scratch."""
-    directory = tmp_path_factory.mktemp("long")
-    return run_trial(HYBRID, config(60), 3, directory), directory
-
+from proxies.trial import TrialConfig, TrialResult
+from support.trial_cases import HYBRID, MEMORYLESS, config, equal, outcome, weights
 
 # The same again
 
@@ -136,47 +78,6 @@ def test_a_shorter_training_does_not_continue_from_beyond_its_decay(long: tuple,
     assert result.loss == json.loads((short / "result.json").read_text())["loss"]
 
 
-def _truncate(path: Path) -> None:
-    for file in path.rglob("*"):
-        if file.is_file():
-            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def _forget_metadata(path: Path) -> None:
-    (path / "_METADATA").unlink()
-
-
-def _empty(path: Path) -> None:
-    shutil.rmtree(path)
-    path.mkdir()
-
-
-def _lose_data(path: Path) -> None:
-    for folder in ("d", "ocdbt.process_0"):
-        shutil.rmtree(path / folder)
-
-
-def _overwrite(path: Path) -> None:
-    for file in path.rglob("*"):
-        if file.is_file():
-            file.write_bytes(b"\xff" * file.stat().st_size)
-
-
-# Orbax's own thread complains of its closed event loop when data are missing.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(
-    "damage", [shutil.rmtree, _empty, _truncate, _forget_metadata, _lose_data, _overwrite]
-)
-def test_a_damaged_checkpoint_costs_time_only(damage, short: Path, long: tuple, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(short, copy)
-    damage(copy / checkpoints.NAME)
-    result = run_trial(HYBRID, config(60), 3, resume_from=copy)
-    gc.collect()  # so that it complains now
-    assert result.resumed_from_step == 0
-    assert outcome(result) == outcome(long[0])
-
-
 def test_another_trials_checkpoint_is_refused(short: Path) -> None:
     for architecture, asked, seed, said in (
         (MEMORYLESS, config(60), 3, r"fingerprint = '\w+', asked for '\w+'"),
@@ -196,35 +97,12 @@ def test_without_its_result_a_trial_is_not_continued(short: Path, long: tuple, t
     assert outcome(result) == outcome(long[0])
 
 
-# The schedule
-
 schedules = st.builds(
     Schedule,
     steps=st.integers(2, 400),
     warmup_steps=st.integers(0, 50),
     decay_fraction=st.floats(0.01, 0.99),
 ).filter(lambda s: s.decay_start < s.steps)
-
-
-@given(schedules)
-def test_the_rate_warms_up_stays_and_decays(schedule: Schedule) -> None:
-    factors = schedule.factors(0, schedule.steps)
-    assert factors.dtype == np.float32 and len(factors) == schedule.steps
-    assert (factors > 0).all() and (factors <= 1).all()
-    before, decay = np.split(factors, [schedule.decay_start])
-    warm, constant = np.split(before, [schedule.warmup_steps])
-    assert (np.diff(warm) > 0).all() and (constant == 1).all()
-    if schedule.decay_start >= schedule.warmup_steps:
-        assert (np.diff(decay) < 0).all() and decay[0] < 1
-        assert decay[-1] == pytest.approx(1 / (len(decay) + 1), rel=1e-5)
-
-
-@given(schedules, st.integers(0, 400))
-def test_a_longer_training_begins_like_a_shorter_one(schedule: Schedule, more: int) -> None:
-    longer = Schedule(schedule.steps + more, schedule.warmup_steps, schedule.decay_fraction)
-    assert longer.decay_start >= schedule.decay_start
-    start = schedule.decay_start
-    np.testing.assert_array_equal(longer.factors(0, start), schedule.factors(0, start))
 
 
 @given(schedules, st.data())
@@ -234,31 +112,6 @@ def test_segments_cover_the_steps_and_the_decay_starts_one(schedule: Schedule, d
     assert segments[0][0] == first and segments[-1][1] == schedule.steps
     assert all(one[1] == other[0] for one, other in pairwise(segments))
     assert schedule.decay_start in [start for start, _ in segments]
-
-
-def test_a_schedule_without_decay_is_refused() -> None:
-    with pytest.raises(ValueError, match="rounds to no step"):
-        config(2, decay_fraction=0.1)
-
-
-@given(st.integers(0, 2**63), st.text("0123456789abcdef", max_size=16), st.integers(0, 100))
-def test_seeds_are_fit_for_jax_and_derive_from_everything(
-    campaign: int, fingerprint: str, replicate: int
-) -> None:
-    seed = derive_seed(campaign, fingerprint, replicate)
-    assert seed == derive_seed(campaign, fingerprint, replicate)
-    assert 0 <= seed < 2**31
-    others = {
-        derive_seed(campaign + 1, fingerprint, replicate),
-        derive_seed(campaign, fingerprint + "0", replicate),
-        derive_seed(campaign, fingerprint, replicate + 1),
-    }
-    assert len(others | {seed}) == 4
-
-
-def test_seeds_never_change() -> None:
-    """A resumed run of an older version finds its trials by these."""
-    assert [derive_seed(0, "0123456789abcdef", r) for r in range(2)] == [1482290033, 17413789]
 
 
 # Learning
@@ -325,22 +178,6 @@ def test_evaluation_is_the_loss_of_a_plain_forward_pass(short: Path) -> None:
         assert result[f"{prefix}accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
 
 
-def test_evaluation_leaves_the_state_as_it_is() -> None:
-    asked = config()
-    task = asked.make_task()
-    proxy = HYBRID.with_vocabulary(padded_vocabulary(task.vocab_size))
-    compiled = program(proxy, task.readout, asked.batch, LENGTH, asked.weight_decay)
-    state = initial_state(proxy, task.readout, LENGTH, 0)
-    batches = [task.batch("train", 0, index, asked.batch) for index in range(8)]
-    state, metrics = compiled.steps(state, batches, np.full(8, 1e-3, np.float32))
-    assert all(metric.shape == (8,) for metric in metrics)
-    before = jax.tree.map(np.array, state)
-    first = compiled.evaluate(state, batches[:3])
-    assert equal(before, state)
-    assert compiled.evaluate(state, batches[:3]) == first
-    assert compiled.evaluate(state, batches[:2]) != first
-
-
 def test_held_out_streams_are_the_same_for_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, int, int]] = []
 
@@ -367,34 +204,7 @@ def test_held_out_streams_are_the_same_for_every_seed(monkeypatch: pytest.Monkey
     assert len(streams[0]) == 12 and len(set(streams[0])) == 12
 
 
-def test_weight_decay_touches_matrices_only() -> None:
-    parameters = initial_state(HYBRID, "next_token", LENGTH, 0).parameters
-    optimizer = training._optimizer(0.25)
-    zeros = jax.tree.map(jnp.zeros_like, parameters)
-    updates, _ = optimizer.update(zeros, optimizer.init(parameters), parameters)
-    for parameter, update in zip(jax.tree.leaves(parameters), jax.tree.leaves(updates), strict=True):
-        expected = 0.25 * parameter if parameter.ndim > 1 else 0 * parameter
-        np.testing.assert_allclose(update, expected, rtol=1e-6)
-    assert {leaf.ndim for leaf in jax.tree.leaves(parameters)} >= {1, 2}
-
-
-# Files
-
-
-def test_the_files_of_a_trial(short: Path) -> None:
-    assert {file.name for file in short.iterdir()} == {"curve.csv", "log.txt", "result.json", "checkpoint"}
-    with (short / "curve.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == list(range(40))
-    rates = 5e-3 * config().schedule.factors(0, 40)
-    np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], rates, rtol=1e-6)
-    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
-    result = TrialResult(**json.loads((short / "result.json").read_text()))
-    assert result.status == "ok" and result.cause is None
-    assert result.config == config().model_dump()
-    assert set(result.seconds) == {"training", "compilation", "evaluation", "other"}
-    lines = (short / "log.txt").read_text().splitlines()
-    assert "40 steps" in lines[0] and "on the test stream" in lines[-1]
+# Failures
 
 
 @pytest.fixture(scope="module")
@@ -412,7 +222,7 @@ def test_a_diverging_trial_is_a_failed_result(diverged: tuple) -> None:
     assert result.cause.endswith(f"at step {step}") and 0 < step < 40
     assert TrialResult(**json.loads((directory / "result.json").read_text())) == result
     assert result.cause in (directory / "log.txt").read_text()
-    assert not (directory / checkpoints.NAME).exists()
+    assert not (directory / checkpoints.CHECKPOINT).exists()
 
 
 def test_a_diverging_trial_writes_strict_json(diverged: tuple) -> None:
@@ -431,38 +241,3 @@ def test_without_a_directory_nothing_is_written(tmp_path: Path, monkeypatch: pyt
 def test_a_task_that_cannot_be_made_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"'no-such-task'.*in-context-recall"):
         run_trial(HYBRID, config(task="no-such-task"), 0)
-
-
-# Weights
-
-
-def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
-    saved = Model(HYBRID).init(jax.random.key(2), method="create")["params"]
-    checkpoints.save_weights(tmp_path / "weights", saved)
-    assert equal(saved, checkpoints.load_weights(tmp_path / "weights", HYBRID))
-    assert equal(saved, checkpoints.load_weights(str(tmp_path / "weights"), HYBRID))
-    with pytest.raises(FileExistsError):
-        checkpoints.save_weights(tmp_path / "weights", saved)
-
-
-def test_another_architectures_weights_are_refused(tmp_path: Path) -> None:
-    checkpoints.save_weights(
-        tmp_path / "weights", Model(HYBRID).init(jax.random.key(2), method="create")["params"]
-    )
-    larger = Architecture(width=32, vocab_size=16, blocks=(*HYBRID.blocks[:2], SwiGLU(hidden=64)))
-    with pytest.raises(InvalidInput, match=r"\['ops_2'\]\['down'\] has shape \(48, 32\).* \(64, 32\)"):
-        checkpoints.load_weights(tmp_path / "weights", larger)
-    other = Architecture(width=32, vocab_size=16, blocks=(RGLRU(lru_width=32, heads=2),))
-    with pytest.raises(InvalidInput, match=r"weight \['(norm|ops)_\w+'\].*more differ"):
-        checkpoints.load_weights(tmp_path / "weights", other)
-    with pytest.raises(InvalidInput, match="no readable checkpoint"):
-        checkpoints.load_weights(tmp_path / "nothing", HYBRID)
-
-
-def test_a_trials_weights_are_the_trained_ones(short: Path, tmp_path: Path) -> None:
-    trained = weights(short)
-    initial = initial_state(HYBRID.with_vocabulary(256), "next_token", LENGTH, 3).parameters["model"]
-    assert jax.tree.map(jnp.shape, trained) == jax.tree.map(jnp.shape, initial)
-    assert not equal(trained, initial)
-    with pytest.raises(InvalidInput, match="no readable checkpoint"):
-        checkpoints.read_trial_weights(tmp_path)

@@ -112,7 +112,7 @@ def gated_norm(g: Graph, at: Place, x: str, gate: str, size: int, activation: st
     return g.node("GatedRMSNorm", x, scale, gate, domain=MICROSOFT, epsilon=at.eps, activation=activation)
 
 
-def unit(g: Graph, x: str, heads: int, size: int, eps: float = 1e-6) -> str:
+def unit(g: Graph, x: str, heads: int, size: int, eps: float) -> str:
     """Each head over `sqrt(sum(x^2) + eps)`: its RMS norm over the root of its size."""
     scale = g.constant(np.full(size, size**-0.5, np.float32))
     return g.flat(g.rms_norm(g.heads(x, heads), scale, eps / size))

@@ -15,11 +15,6 @@ from hardware_profiles.runtimes.onnx_runtime.operators.base import (
     unit,
 )
 
-EPS = 1e-6
-"""Added to the normaliser of linear attention."""
-TEMPERATURE, MIN_LOG_DECAY = 16.0, -5.0
-"""Of gated linear attention; as in `proxies.operators.gated_linear_attention`."""
-
 
 def write_linear_attention(g: Graph, block: LinearAttention, at: Place, x: str) -> str:
     """Keys and queries `elu + 1`; a value of 1 beside the others gives the normaliser."""
@@ -36,7 +31,7 @@ def write_linear_attention(g: Graph, block: LinearAttention, at: Place, x: str) 
     size = block.value_dim + 1
     o = recurrence(g, at, "linear", (q, k, v), (heads, block.key_dim, size), heads)
     mixed, norm = g.split(g.heads(o, heads), [block.value_dim, 1])
-    mixed = g.flat(g.node("Div", mixed, g.add(norm, g.constant(np.float32(EPS)))))
+    mixed = g.flat(g.node("Div", mixed, g.add(norm, g.constant(np.float32(block.NORMALISER_EPS)))))
     return g.project(mixed, at.path("out"), (values, at.width))
 
 
@@ -52,9 +47,9 @@ def write_gated_linear_attention(g: Graph, block: GatedLinearAttention, at: Plac
     # log_sigmoid(z) = -softplus(-z), which the kernel of the gates takes with any factor.
     negative = g.node("Neg", z)
     bias = g.weight(at.path("decay_bias"), (keys,), np.negative, of=".negative")
-    factor = g.constant(np.full(keys, -1 / TEMPERATURE, np.float32))
+    factor = g.constant(np.full(keys, -1 / block.TEMPERATURE, np.float32))
     decay = g.node("LinearAttentionGate", negative, bias, factor, domain=MICROSOFT)
-    decay = g.node("Max", decay, g.constant(np.float32(MIN_LOG_DECAY)))
+    decay = g.node("Max", decay, g.constant(np.float32(block.LEAST_LOG_DECAY)))
     state = (heads, block.key_dim, block.value_dim)
     o = recurrence(g, at, "gated", (q, k, v), state, heads, decay, scale=block.key_dim**-0.5)
     gate = g.project(x, at.path("gate"), (at.width, values))
@@ -71,7 +66,7 @@ def write_delta_rule(g: Graph, block: GatedDeltaNet | KDA, at: Place, x: str) ->
         conv = f"{name}_conv"
         return causal_conv(g, z, at, conv, (block.conv, sizes[name]), conv, silu=True)
 
-    q, k = (unit(g, convolved(name), block.read_heads, block.key_dim) for name in "qk")
+    q, k = (unit(g, convolved(name), block.read_heads, block.key_dim, block.UNIT_EPS) for name in "qk")
     v = convolved("v")
     beta = g.node("Sigmoid", g.project(x, at.path("b"), (at.width, heads)))
     if isinstance(block, GatedDeltaNet):

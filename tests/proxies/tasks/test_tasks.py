@@ -1,10 +1,9 @@
-"""Every task: batches are pure, streams apart; every generated task: a plain solver answers all it asks."""
+"""Every task: pure batches, streams apart, settings checked; a plain solver answers all that is judged."""
 
 import hashlib
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,8 +12,11 @@ from hypothesis import strategies as st
 
 from genomes.errors import InvalidInput
 from proxies.tasks import TASKS, Batch, Split, Task, make_task
+from support.task_solvers import SOLVERS
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
 Settings = dict[str, int]
 
 
@@ -51,15 +53,6 @@ def test_a_batch_has_the_promised_shape(task: Task) -> None:
             assert tokens.max() < task.vocab_size
 
 
-def test_targets_are_the_tokens_that_the_readout_asks_for(task: Task) -> None:
-    batch = task.batch("validation", 3, 1, 4)
-    if task.readout == "last_token":
-        assert np.array_equal(batch.targets, batch.tokens)
-        assert batch.weights.all()
-    else:
-        assert np.array_equal(batch.targets[:, :-1], batch.tokens[:, 1:])
-
-
 def test_a_batch_depends_on_its_arguments_only(task: Task) -> None:
     first = task.batch("train", 7, 2, 4)
     task.batch("train", 7, 3, 4)
@@ -69,11 +62,41 @@ def test_a_batch_depends_on_its_arguments_only(task: Task) -> None:
     assert same(again.batch("train", 7, 2, 4), first)
 
 
+@pytest.mark.parametrize(
+    ("field", "arguments"),
+    [
+        ("split", ("dev", 0, 0, 1)),
+        ("seed", ("train", -1, 0, 1)),
+        ("index", ("train", 0, -1, 1)),
+        ("index", ("train", 0, 2**32, 1)),
+        ("size", ("train", 0, 0, 0)),
+    ],
+)
+def test_a_batch_that_cannot_be_is_refused(
+    task: Task, field: str, arguments: tuple[str, int, int, int]
+) -> None:
+    with pytest.raises(InvalidInput, match=f"task {task.name}: {field} = .*legal: "):
+        task.batch(*arguments)  # type: ignore[arg-type]
+
+
+def test_targets_are_the_tokens_that_the_readout_asks_for(task: Task) -> None:
+    batch = task.batch("validation", 3, 1, 4)
+    if task.readout == "last_token":
+        assert np.array_equal(batch.targets, batch.tokens)
+        assert batch.weights.all()
+    else:
+        assert np.array_equal(batch.targets[:, :-1], batch.tokens[:, 1:])
+
+
 def test_no_two_streams_are_the_same(task: Task) -> None:
     seeds = (0, 1, 2**32, 1 + 2**32)  # (1 + 2^32, 0) and (1, 1) would meet if the seed preceded the index
     keys = [(split, seed, index) for split in SPLITS for seed in seeds for index in (0, 1)]
     drawn = {task.batch(*key, 2).tokens.tobytes() for key in keys}
     assert len(drawn) == len(keys)
+
+
+def test_no_two_tasks_share_a_hash() -> None:
+    assert len({make_task(name, 32, {}).data_hash for name in TASKS}) == len(TASKS)
 
 
 def test_another_process_draws_the_same(task: Task) -> None:
@@ -97,10 +120,6 @@ def test_the_hash_tells_the_settings(task: Task) -> None:
         assert make_task(task.name, 32, {"vocab_size": 20}).data_hash != task.data_hash
 
 
-def test_no_two_tasks_share_a_hash() -> None:
-    assert len({make_task(name, 32, {}).data_hash for name in TASKS}) == len(TASKS)
-
-
 def test_the_score_is_the_accuracy(task: Task) -> None:
     assert task.resolution == 0.01
     if task.metric == "accuracy":
@@ -109,70 +128,7 @@ def test_the_score_is_the_accuracy(task: Task) -> None:
         assert task.name == "text"
 
 
-@pytest.mark.parametrize(
-    ("field", "arguments"),
-    [
-        ("split", ("dev", 0, 0, 1)),
-        ("seed", ("train", -1, 0, 1)),
-        ("index", ("train", 0, -1, 1)),
-        ("index", ("train", 0, 2**32, 1)),
-        ("size", ("train", 0, 0, 0)),
-    ],
-)
-def test_a_batch_that_cannot_be_is_refused(
-    task: Task, field: str, arguments: tuple[str, int, int, int]
-) -> None:
-    with pytest.raises(InvalidInput, match=f"task {task.name}: {field} is .*legal is"):
-        task.batch(*arguments)  # type: ignore[arg-type]
-
-
-# Plain solvers: given what a model has read, the next token where it can be known, else None
-
-
-def recall_answers(read: list[int], vocab_size: int) -> Iterator[int | None]:
-    known: dict[int, int] = {}
-    for place, token in enumerate(read):
-        if token < vocab_size // 2:
-            yield known.get(token)
-        else:
-            known[read[place - 1]] = token
-            yield None
-
-
-def fuzzy_answers(read: list[int], vocab_size: int) -> Iterator[int | None]:
-    """Reads one motif at a time; a key is over when it is one of those met before."""
-    known: dict[tuple[int, ...], list[int]] = {}
-    key: list[int] = []
-    value: list[int] = []
-    for token in read:
-        if token < vocab_size // 2:
-            if value:  # the entry before ended with the token before
-                known.setdefault(tuple(key), value)
-                key, value = [], []
-            key.append(token)
-        else:
-            value.append(token)
-        answer = known.get(tuple(key), [])
-        assert value == answer[: len(value)] or tuple(key) not in known
-        yield answer[len(value)] if len(value) < len(answer) else None
-
-
-def copying_answers(read: list[int], vocab_size: int) -> Iterator[int | None]:
-    content: list[int] = []
-    left: list[int] | None = None
-    for token in read:
-        if token == vocab_size - 1:
-            left = list(content)
-        elif left is None and token != vocab_size - 2:
-            content.append(token)
-        yield left.pop(0) if left is not None else None
-
-
-SOLVERS: dict[str, Callable[[list[int], int], Iterator[int | None]]] = {
-    "in-context-recall": recall_answers,
-    "fuzzy-recall": fuzzy_answers,
-    "selective-copying": copying_answers,
-}
+# What can be known
 
 
 @st.composite
@@ -218,59 +174,9 @@ def test_what_is_not_judged_is_free(name: str) -> None:
     assert all(len(found) == 1 for found in judged_after.values())
 
 
-def entries(tokens: list[int], half: int) -> list[tuple[list[int], list[int]]]:
-    """The complete (key, value) motifs of a row, cut where the values end and the keys begin."""
-    found: list[tuple[list[int], list[int]]] = []
-    for place, token in enumerate(tokens):
-        if token < half and (place == 0 or tokens[place - 1] >= half):
-            found.append(([], []))
-        found[-1][token >= half].append(token)
-    return found[:-1]
-
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_fuzzy_motifs_of_every_length_in_every_split(split: Split) -> None:
-    task = make_task("fuzzy-recall", 120, {"motif": 3, "pairs": 5})
-    rows = [entries(row.tolist(), 8) for row in task.batch(split, 0, 0, 50).tokens]
-    assert {len(key) for row in rows for key, _ in row} == {1, 2, 3}
-    assert {len(value) for row in rows for _, value in row} == {1, 2, 3}
-    shared = 0
-    for row in rows:
-        keys = {tuple(key) for key, _ in row}
-        assert len(keys) <= 5
-        for one in keys:
-            for other in keys - {one}:
-                assert one != other[: len(one)]
-                shared += one[0] == other[0]
-    assert shared > 0  # or the first token alone would tell the key
-
-
-def test_recall_maps_differ_between_rows() -> None:
-    batch = make_task("in-context-recall", 64, {}).batch("train", 0, 0, 30)
-    first_values = {int(row[1 + row.tolist().index(0)]) for row in batch.tokens if 0 in row[:-1]}
-    assert len(first_values) > 3
-
-
-def test_recall_asks_even_where_no_key_would_repeat() -> None:
-    batch = make_task("in-context-recall", 3, {"vocab_size": 512}).batch("train", 0, 0, 50)
-    assert (batch.weights == [0, 0, 1]).all()
-    assert (batch.tokens[:, 0] == batch.tokens[:, 2]).all()
-
-
-def test_copying_scatters_its_content() -> None:
-    task = make_task("selective-copying", 40, {"vocab_size": 10, "copy": 6})
-    batch = task.batch("train", 0, 0, 400)
-    content = batch.tokens[:, :34] < 8
-    assert (content.sum(axis=1) == 6).all()
-    assert content.any(axis=0).all()  # no place is always blank
-    assert (batch.tokens[:, 34] == 9).all()
-    assert set(np.unique(batch.targets[:, 34:])) == set(range(8))
-
-
-def test_compression_is_uniform() -> None:
-    tokens = make_task("compression", 50, {"vocab_size": 5}).batch("train", 0, 0, 400).tokens
-    shares = np.bincount(tokens.ravel(), minlength=5) / tokens.size
-    assert np.allclose(shares, 0.2, atol=0.02)  # 7 standard deviations of 20,000 draws
+def test_the_shortest_legal_lengths_work() -> None:
+    for name, length in [("in-context-recall", 3), ("fuzzy-recall", 9), ("selective-copying", 18)]:
+        assert (make_task(name, length, {}).batch("train", 0, 0, 100).weights.sum(axis=1) >= 1).all()
 
 
 # What is refused
@@ -308,34 +214,29 @@ def test_compression_is_uniform() -> None:
 def test_a_setting_out_of_range_is_named(
     name: str, length: int, chosen: dict[str, object], field: str, value: str
 ) -> None:
-    with pytest.raises(InvalidInput, match=rf"task {name}: {field} is {re.escape(value)}; legal is "):
+    with pytest.raises(InvalidInput, match=rf"task {name}: {field} = {re.escape(value)}; legal: "):
         make_task(name, length, chosen)
 
 
 @pytest.mark.parametrize("value", [True, 16.0, "16", None, [16]])
 @pytest.mark.parametrize("name", ["in-context-recall", "fuzzy-recall", "selective-copying", "compression"])
 def test_a_setting_of_the_wrong_type_is_named(name: str, value: object) -> None:
-    expected = rf"task {name}: %s is {re.escape(repr(value))}; legal is an integer"
+    expected = rf"task {name}: %s = {re.escape(repr(value))}; legal: an integer"
     with pytest.raises(InvalidInput, match=expected % "vocab_size"):
         make_task(name, 32, {"vocab_size": value})
     with pytest.raises(InvalidInput, match=expected % "length"):
         make_task(name, value, {})  # type: ignore[arg-type]
 
 
-def test_the_shortest_legal_lengths_work() -> None:
-    for name, length in [("in-context-recall", 3), ("fuzzy-recall", 9), ("selective-copying", 18)]:
-        assert (make_task(name, length, {}).batch("train", 0, 0, 100).weights.sum(axis=1) >= 1).all()
-
-
 @pytest.mark.parametrize("name", ["memorization", "", ["text"]])
 def test_an_unknown_task_is_refused_with_the_known_ones(name: object) -> None:
     known = "in-context-recall, fuzzy-recall, selective-copying, compression, text"
-    with pytest.raises(InvalidInput, match=rf"task is {re.escape(repr(name))}; legal is one of {known}"):
+    with pytest.raises(InvalidInput, match=rf"task = {re.escape(repr(name))}; legal: {known}"):
         make_task(name, 32, {})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("setting", ["motifs", "length", "name", 1])
 def test_an_unknown_setting_is_refused_with_the_known_ones(setting: object) -> None:
-    expected = rf"task fuzzy-recall: unknown setting {setting!r}; legal is one of motif, pairs, vocab_size"
+    expected = rf"task fuzzy-recall: unknown setting {setting!r}; legal: motif, pairs, vocab_size"
     with pytest.raises(InvalidInput, match=expected):
         make_task("fuzzy-recall", 32, {setting: 3})  # type: ignore[dict-item]
