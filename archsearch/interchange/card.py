@@ -17,8 +17,7 @@ Each task has a folder with the trained proxy: a small model of the same layout.
 
 ```python
 from genomes import load_architecture
-from proxies.training.checkpoints import load_weights
-from proxies.model import Model
+from proxies import Model, load_weights
 
 architecture = load_architecture("TASK/proxy.arch.json")
 weights = load_weights("TASK/weights", architecture)

@@ -17,9 +17,8 @@ def export(source: str, format: str, out: Path | str) -> Path:
     """Write `source` into the new folder `out`; returns it.
 
     `spec`: the target's `.arch.json` and a card to read. `flax`: the proxy's `.arch.json`, its trained
-    weights for each task as Orbax checkpoints, and the card; load one with
-    `proxies.training.checkpoints.load_weights`. Raises `InvalidInput` where the folder exists, the format is
-    unknown or nothing was trained.
+    weights for each task as Orbax checkpoints, and the card; `proxies.load_weights` reads one. Raises
+    `InvalidInput` where the folder exists, the format is unknown or nothing was trained.
     """
     if format not in FORMATS:
         raise refused("format", format, ", ".join(FORMATS))
