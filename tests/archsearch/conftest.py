@@ -1,4 +1,4 @@
-"""A tiny run that many tests look at, made once a process, and a cache of the tests' own."""
+"""Tiny runs that many tests look at, made once a process, and a cache of the tests' own."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from archsearch.campaign.file import Campaign
 from archsearch.launch import Workers, run
-from support import campaigns
+from support import boards, campaigns
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,3 +41,21 @@ def base(campaign: Campaign, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(base: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(base, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def boards_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("boards")
+
+
+@pytest.fixture(scope="session")
+def boards_campaign(boards_folder: Path) -> Campaign:
+    return campaigns.load(boards_folder, boards.small(boards_folder))
+
+
+@pytest.fixture(scope="session")
+def measured_run(boards_campaign: Campaign, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run whose finalists were measured on boards; nobody writes into it."""
+    path = tmp_path_factory.mktemp("measured") / "run"
+    run(boards_campaign, path, boards.ONE)
+    return path

@@ -1,6 +1,5 @@
 """Campaigns from their file to their report: whole, killed, damaged, resumed."""
 
-import csv
 import json
 import shutil
 import signal
@@ -19,14 +18,10 @@ from archsearch.launch import Workers, resume, run
 from archsearch.reporting.report import write_report
 from genomes import InvalidInput, load_architecture
 from support import campaigns, interrupting
+from support.pages import csv_rows
 
 PATIENCE_S = 120.0
 TWO = Workers("local", None, 2)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def archsearch(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -50,8 +45,8 @@ def interrupted(campaign_file: Path, out: Path, signal_number: int, jobs: int) -
 
 def trial_files(path: Path) -> dict[str, bytes]:
     """The trials done, with the time that each took: another run of one would write another."""
-    found = path.glob("candidates/*/trials/*/result.json")
-    return {str(file.relative_to(path)): file.read_bytes() for file in found}
+    files = path.glob("candidates/*/trials/*/result.json")
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
 
 
 # A whole run.
@@ -85,7 +80,7 @@ def test_a_run_leaves_the_promised_files(base, campaign):
     for trial in load_run(base).ledger.trials.values():
         folder = base / trial.directory
         assert json.loads((folder / "result.json").read_text("utf-8")) == trial.result.to_dict()
-        steps = [int(row["step"]) for row in rows(folder / "curve.csv")]
+        steps = [int(row["step"]) for row in csv_rows(folder / "curve.csv")]
         assert steps == list(range(trial.result.resumed_from_step, trial.result.steps))
         assert (folder / "log.txt").read_text("utf-8").count("\n") >= 2
     assert list(base.rglob("*.tmp")) + list(base.rglob(".*")) == []
@@ -108,8 +103,8 @@ def test_the_counts_add_up(base):
     promoted = sum(c.rung == 1 for c in evaluated)
     assert promoted >= campaigns.REFERENCES + 1 + 1
     assert len(counts) == 2 * len(evaluated) + 2 * promoted
-    assert len(rows(base / "report" / "trials.csv")) == len(counts)
-    assert len(rows(base / "report" / "candidates.csv")) == len(fingerprints)
+    assert len(csv_rows(base / "report" / "trials.csv")) == len(counts)
+    assert len(csv_rows(base / "report" / "candidates.csv")) == len(fingerprints)
 
 
 def test_a_promoted_trial_goes_on_from_the_shorter_one(base):
@@ -123,7 +118,7 @@ def test_the_front_is_of_the_last_rung_and_not_dominated(base):
     front = [results.candidate(i) for i in results.front]
     assert front
     assert {c.rung for c in front} == {1}
-    assert [row["id"] for row in rows(base / "report" / "front.csv")] == list(results.front)
+    assert [row["id"] for row in csv_rows(base / "report" / "front.csv")] == list(results.front)
     signs = [1 if o.direction == "min" else -1 for o in results.objectives]
 
     def axes(c):
@@ -132,7 +127,7 @@ def test_the_front_is_of_the_last_rung_and_not_dominated(base):
     rivals = [axes(c) for c in results.candidates if c.rung == 1]
     for winner in map(axes, front):
         assert not [r for r in rivals if r != winner and all(a <= b for a, b in zip(r, winner, strict=True))]
-    row = rows(base / "report" / "front.csv")[0]
+    row = csv_rows(base / "report" / "front.csv")[0]
     assert {"decode_latency_s[raspberry-pi-5,512,1,float32]", "score[text]", "pattern"} <= row.keys()
 
 
@@ -338,7 +333,7 @@ def test_a_candidate_that_fails_is_recorded_and_the_campaign_goes_on(base, copy)
     assert "exists" in failed[0].cause or "directory" in failed[0].cause
     assert failed[0].id not in results.front
     assert status(copy)["failed"] == 1
-    table = {row["id"]: row for row in rows(copy / "report" / "candidates.csv")}
+    table = {row["id"]: row for row in csv_rows(copy / "report" / "candidates.csv")}
     assert table[first.id]["status"] == "failed"
     assert table[first.id]["cause"] == failed[0].cause
     judged = [c for c in results.candidates if c.origin == "searched" and c.status == "evaluated"]

@@ -1,9 +1,7 @@
 """Finalists: the best candidates measured by real commands and processes; killed, resumed, refused, shown."""
 
-import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,8 +25,6 @@ from archsearch.campaign.summary import ranked
 from archsearch.cli.progress import seconds_left
 from archsearch.evidence.finalists import places
 from archsearch.launch import resume, run
-from archsearch.reporting import measured
-from archsearch.reporting.report import write_report
 from genomes import InvalidInput, load_architecture
 from hardware_profiles import (
     Device,
@@ -41,9 +37,8 @@ from hardware_profiles import (
 from hardware_profiles.runtimes import table as runtimes
 from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
 from hardware_profiles.runtimes.table import LLAMA_CPP
-from support import GOLDEN, campaigns, llama_cpp_cases, report_cases
+from support import GOLDEN, campaigns, llama_cpp_cases
 from support.boards import ONE, board, identity, small
-from support.pages import Page
 
 PATIENCE_S = 150.0
 WITNESS = """
@@ -62,39 +57,19 @@ print(json.dumps({name: figure for name in names}))
 """Measures nothing, but sees which workers of the run are alive meanwhile."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARCHSEARCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
+@pytest.fixture(scope="module")
+def folder(boards_folder) -> Path:
+    return boards_folder
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("boards")
+def campaign(boards_campaign) -> Campaign:
+    return boards_campaign
 
 
 @pytest.fixture(scope="module")
-def campaign(folder) -> Campaign:
-    return campaigns.load(folder, small(folder))
-
-
-@pytest.fixture(scope="module")
-def base(campaign, tmp_path_factory) -> Path:
-    """A whole run; nobody writes into it."""
-    path = tmp_path_factory.mktemp("base") / "run"
-    run(campaign, path, ONE)
-    return path
-
-
-@pytest.fixture
-def copy(base, tmp_path) -> Path:
-    return Path(shutil.copytree(base, tmp_path / "copy"))
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def base(measured_run) -> Path:
+    return measured_run
 
 
 # A whole run.
@@ -142,30 +117,6 @@ def test_measuring_is_no_time_of_the_workers(base):
     ledger = load_run(base).ledger
     assert ledger.wall_seconds() - ledger.worker_seconds() >= sum(ledger.measurement_seconds) - 0.05
     assert sum(ledger.measurement_seconds) > 0.6
-
-
-def test_what_was_measured_has_its_own_columns(base):
-    results = load_run(base).results()
-    for name in ("front.csv", "candidates.csv"):
-        table = {row["id"]: row for row in rows(base / "report" / name)}
-        added = [column for column in next(iter(table.values())) if column.startswith("measured_")]
-        asked = [results.objectives[index].name for index in (1, 3)]
-        assert added == [f"measured_{name}{end}" for name in asked for end in ("", ".p10", ".p90")]
-        for identifier, row in table.items():
-            expected = ["3.0", "2.7", "4.5"] * 2 if identifier in results.finalists else [""] * 6
-            assert [row[column] for column in added] == expected
-
-
-def test_the_page_compares_predicted_with_measured(base):
-    results = load_run(base).results()
-    page = Page(base / "report" / "index.html")
-    assert "Finalists, measured again" in page.text
-    assert "In the median predictions were off by 100 % in decode latency on" in page.text
-    assert "0 of 4 measured figures lie in the predicted interval" in page.text
-    assert "not stable (processes 7.0 % apart)" in page.text
-    assert "failed: device lies: prefill_latency_s = 1; expected" in page.text
-    assert "Not measured: peak memory on raspberry-pi-5 at 1024 tokens; raspberry-pi-5 is not" in page.text
-    assert len(measured.rows(results)) == 6
 
 
 # Killed and resumed.
@@ -490,36 +441,3 @@ def test_the_time_left_is_that_of_the_measurements_left(campaign):
     assert seconds_left(ledger, 2) == pytest.approx(2 * 4.0)
     ledger.finalists = FinalistsChosen(candidates=(), measurements=0, unmeasured={})
     assert seconds_left(Ledger(campaign, finalists=ledger.finalists), 2) == 0.0
-
-
-def test_the_errors_of_predictions_in_words(tmp_path):
-    results = report_cases.build()
-    latency, memory = results.objectives[1:]
-    first, second, third = (results.candidate(i) for i in results.front[:3])
-
-    def times(candidate, factor):
-        value = factor * candidate.objectives[latency.name]
-        return {latency.name: Summary(value, 0.9 * value, 1.1 * value, 0.03, True, True)}
-
-    chosen = [
-        replace(first, measured=times(first, 1.25)),
-        replace(second, measured=times(second, 0.98)),
-        replace(third, measured_failures={latency.name: "<b>killed</b>"}),
-    ]
-    others = [c for c in results.candidates if c.id not in {c.id for c in chosen}]
-    told = replace(
-        results,
-        candidates=(*chosen, *others),
-        finalists=tuple(c.id for c in chosen),
-        unmeasured={memory.name: "no command"},
-    )
-    assert [row.error for row in measured.rows(told)] == ["\u221220.0 %", "+2.0 %", "\u2013"]
-    assert measured.lead(told).startswith(
-        "In the median predictions were off by 11 % in decode latency on this"
-    )
-    assert "(at most 20 %). 1 of 2 measured figures lie in" in measured.lead(told)
-    page = write_report(told, tmp_path / "report")
-    assert "<b>killed" not in page.read_text("utf-8")
-    assert "failed: <b>killed</b>" in Page(page).text
-    assert "other programs ran meanwhile" in Page(page).text
-    assert "Finalists" not in Page(write_report(results, tmp_path / "plain")).text
