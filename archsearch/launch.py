@@ -11,18 +11,17 @@ from typing import Literal
 from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run
 from archsearch.campaign.events import RunFinished, RunStopped, SessionBegan
 from archsearch.campaign.file import Campaign
+from archsearch.campaign.hypervolume import reference_point
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
-from archsearch.campaign.summary import reference_point
 from archsearch.evaluation.conformance import refuse_broken
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.evidence.finalists import check_finalists, check_places, measure_finalists, places
 from archsearch.executors import WorkerSettings, make_executor
 from archsearch.reporting.report import PAGE, write_report
 from archsearch.search.generations import Loop
-from genomes import InvalidInput
-from genomes.errors import refused
+from genomes.errors import named, refused
 from hardware_profiles import Device
 from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
 
@@ -77,9 +76,10 @@ def run(
     campaign.check()
     refuse_broken(campaign.blocks(), campaign.proxy.width)
     devices = _devices(campaign, say)
-    _price_references(campaign, devices)
-    _price_choices(campaign, devices, say)
-    check_finalists(campaign, devices)
+    pricing = Pricing.of(campaign, devices)
+    _price_references(campaign, pricing)
+    _price_choices(campaign, pricing, say)
+    check_finalists(campaign, pricing)
     directory.create(campaign, devices)
     return _carry_on(load_run(directory.path), workers or Workers(), watch)
 
@@ -139,10 +139,10 @@ def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Resul
                     watch(view)
 
             cache = default_cache_dir() / "compiled"
-            evaluator = Evaluator(campaign, directory.path, ledger, journal, executor, cache, look)
+            evaluator = Evaluator(campaign, directory.path, loaded.standing, journal, executor, cache, look)
             view = Look(loaded, evaluator, executor.workers, started)
             with _stop_noted(journal):
-                Loop(directory, ledger, journal, loaded.pricing, evaluator).run()
+                Loop(directory, loaded.standing, journal, loaded.pricing, evaluator).run()
         # The workers are gone: what is measured has the machine to itself.
         with _stop_noted(journal):
             measure_finalists(loaded, journal, look)
@@ -170,39 +170,31 @@ def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:
     names = dict.fromkeys(o.device for o in campaign.objectives if o.device is not None)
     devices = {}
     for name in names:
-        try:
+        index = [o.device for o in campaign.objectives].index(name)
+        with named(f"objectives.{index}.device"):
             devices[name] = resolve_device(name, progress=say)
-        except InvalidInput as error:
-            index = [o.device for o in campaign.objectives].index(name)
-            raise InvalidInput(f"objectives.{index}.device: {error}") from None
     return devices
 
 
-def _price_references(campaign: Campaign, devices: dict[str, Device]) -> None:
+def _price_references(campaign: Campaign, pricing: Pricing) -> None:
     """Find out before the run whether every objective can be priced."""
-    pricing = Pricing.of(campaign, devices)
     for name in campaign.references:
-        try:
+        with named(f"reference {name}"):
             pricing.costs(campaign.reference(name).at(campaign.target))
-        except InvalidInput as error:
-            raise InvalidInput(f"reference {name}: {error}") from None
 
 
-def _price_choices(campaign: Campaign, devices: dict[str, Device], say: Say | None) -> None:
+def _price_choices(campaign: Campaign, pricing: Pricing, say: Say | None) -> None:
     """Find out before the run whether candidates can be priced as they may be stored, and where only a
     roofline prices them. The first reference that has a price is tried; a runtime may not run the others.
     """
-    pricing = Pricing.of(campaign, devices)
     layouts = [campaign.reference(name) for name in campaign.references]
     priced = [each for each in layouts if pricing.judged(each.at(campaign.target))[0]]
     remarks: list[str] = []
     for stored in campaign.search_space.stored.combinations() if priced else ():
         architecture = replace(priced[0], **stored).at(campaign.target)
-        try:
+        chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
+        with named(f"space: candidates stored in {chosen}"):
             pricing.costs(architecture)
-        except InvalidInput as error:
-            chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
-            raise InvalidInput(f"space: candidates stored in {chosen}: {error}") from None
         remarks += pricing.unmeasured_types(architecture)
     for remark in dict.fromkeys(remarks):
         _log.warning(remark)

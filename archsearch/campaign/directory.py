@@ -12,6 +12,7 @@ from archsearch.campaign.journal import Damage, read_journal
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Results
+from archsearch.campaign.standing import Standing
 from archsearch.campaign.summary import results
 from genomes import InvalidInput
 from hardware_profiles import Device, load_device, this_machine
@@ -103,16 +104,18 @@ class LoadedRun:
     campaign: Campaign
     pricing: Pricing
     ledger: Ledger
+    standing: Standing
+    """What the ledger says of the candidates, always as it is."""
     damages: list[Damage]
 
     def results(self) -> Results:
         """Everything that it has to show."""
         try:
-            found: dict[str, Any] = json.loads(self.directory.environment.read_text(encoding="utf-8"))
+            recorded: dict[str, Any] = json.loads(self.directory.environment.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            found = {}
+            recorded = {}
         devices = {name: device.to_dict() for name, device in self.pricing.devices.items()}
-        return results(self.ledger, self.pricing.objectives, found, devices)
+        return results(self.standing, recorded, devices)
 
 
 def load_run(path: Path | str) -> LoadedRun:
@@ -126,7 +129,8 @@ def load_run(path: Path | str) -> LoadedRun:
     ledger = Ledger(campaign)
     for event in events:
         ledger.apply(event)
-    return LoadedRun(directory, campaign, pricing, ledger, damages)
+    standing = Standing(ledger, pricing.objectives)
+    return LoadedRun(directory, campaign, pricing, ledger, standing, damages)
 
 
 def environment() -> dict[str, Any]:

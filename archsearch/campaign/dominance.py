@@ -9,9 +9,11 @@ fronts can be peeled off one by one.
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 
 import moocore
 import numpy as np
+from numpy.typing import NDArray
 
 from archsearch.campaign.objectives import Objective
 
@@ -31,6 +33,20 @@ def dominates(a: Sequence[float], b: Sequence[float], objectives: Sequence[Objec
                 return False
             better = True
     return better
+
+
+def dominations(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> NDArray[np.bool_]:
+    """`dominates` of every two values at once: a row for the first, a column for the second."""
+    columns = np.array(values, dtype=float).reshape(len(values), len(objectives)).T
+    shape = len(values), len(values)
+    no_worse, differs = np.ones(shape, bool), np.zeros(shape, bool)
+    for column, o in zip(columns, objectives, strict=True):
+        own, others = column[:, None], column[None, :]
+        different = own != others
+        better, worse = (own, others) if o.direction == "min" else (others, own)
+        no_worse &= (better * math.exp(o.margin) <= worse) | ~different
+        differs |= different
+    return no_worse & differs
 
 
 def nondominated(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[bool]:
@@ -54,16 +70,48 @@ def nondominated(values: Sequence[Sequence[float]], objectives: Sequence[Objecti
     return kept
 
 
+class Archive:
+    """The non-dominated ones of all values that were added, equal ones included."""
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self.members: list[str] = []
+        self.values = np.empty((0, len(objectives)))
+        """Values of the members, one row each."""
+        self._smaller_is_better = np.array([o.direction == "min" for o in objectives])
+        self._factors = np.array([math.exp(o.margin) for o in objectives])
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def add(self, name: str, values: Sequence[float]) -> bool:
+        """Take in values unless a member dominates them; members that they dominate leave."""
+        row = np.array(values, dtype=float)
+        if self._beats(self.values, row).any():
+            return False
+        stay = ~self._beats(row, self.values)
+        self.members = [*compress(self.members, stay), name]
+        self.values = np.vstack([self.values[stay], row])
+        return True
+
+    def _beats(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """`dominates`, for many against one."""
+        lower, upper = np.where(self._smaller_is_better, a, b), np.where(self._smaller_is_better, b, a)
+        differs = a != b
+        surely: NDArray[np.bool_] = (lower * self._factors <= upper) | ~differs
+        beats: NDArray[np.bool_] = surely.all(axis=1) & differs.any(axis=1)
+        return beats
+
+
 def ranks(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
     """The front that each value lies on: 0 where nothing dominates it, 1 where only those of 0 do, and so
     on."""
-    fronts = [-1] * len(values)
+    depths = [-1] * len(values)
     left, rank = list(range(len(values))), 0
     while left:
         kept = nondominated([values[index] for index in left], objectives)
         for index, keep in zip(left, kept, strict=True):
             if keep:
-                fronts[index] = rank
-        left = [index for index in left if fronts[index] < 0]
+                depths[index] = rank
+        left = [index for index in left if depths[index] < 0]
         rank += 1
-    return fronts
+    return depths

@@ -3,7 +3,6 @@
 A live run and one that is read back go through the same `apply`, so resuming is running again with memory.
 """
 
-import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
@@ -19,9 +18,7 @@ from archsearch.campaign.events import (
 )
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.results import Offspring, Summary
-from proxies.trial import TrialResult, best_index
-
-Signals = dict[str, float]
+from proxies.trial import TrialResult
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,32 @@ class Presence:
 
 
 @dataclass
+class Durations:
+    """How many things took how long together."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Mean duration in seconds, of at least one."""
+        return self.seconds / self.count
+
+    def add(self, seconds: float) -> None:
+        """Count one more."""
+        self.count += 1
+        self.seconds += seconds
+
+
+@dataclass
 class Ledger:
     """Memory of a run."""
 
     campaign: Campaign
     candidates: dict[str, CandidateRecord] = field(default_factory=dict)
     """Candidates by fingerprint."""
+    arrivals: list[str] = field(default_factory=list)
+    """Fingerprints in the order of their events."""
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     """Trials by key."""
     failures: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -73,8 +90,9 @@ class Ledger:
     """Keys of the trials of a proxy at a rung."""
     completions: list[tuple[str, int]] = field(default_factory=list)
     """Proxy and rung in the order in which they were done."""
-    job_seconds: list[tuple[int, float]] = field(default_factory=list)
-    """Rung and duration of each job."""
+    jobs: Durations = field(default_factory=Durations)
+    """All jobs, failed ones included."""
+    jobs_by_rung: dict[int, Durations] = field(default_factory=lambda: defaultdict(Durations))
     startup_seconds: float = 0.0
     offspring: Offspring = field(default_factory=Offspring)
     cached: int = 0
@@ -94,6 +112,8 @@ class Ledger:
     """Duration of each measurement, failed ones included."""
     measurements_failed: int = 0
     _measuring: bool = field(default=False, init=False)
+    _references: dict[str, str] = field(default_factory=dict, init=False)
+    """Fingerprint of each reference by its name."""
 
     def apply(self, event: Event) -> None:
         """Take in one event; unknown kinds only prove presence."""
@@ -104,7 +124,7 @@ class Ledger:
                 self.last_session, self.reference_point = event, event.reference_point
                 return
             case CandidateRecord():
-                self.candidates[event.fingerprint] = event
+                self._apply_candidate(event)
             case JobRecord():
                 self._apply_job(event)
             case GenerationDone():
@@ -119,6 +139,12 @@ class Ledger:
         if self.sessions:
             self.sessions[-1] = self.sessions[-1].seen(event.at, self._measuring)
 
+    def _apply_candidate(self, record: CandidateRecord) -> None:
+        self.candidates[record.fingerprint] = record
+        self.arrivals.append(record.fingerprint)
+        if record.origin == "reference":
+            self._references[record.name] = record.fingerprint
+
     def _apply_measurement(self, event: MeasurementRecord) -> None:
         self.measurement_seconds.append(event.seconds)
         if event.failure is None:
@@ -130,7 +156,8 @@ class Ledger:
     def _apply_job(self, event: JobRecord) -> None:
         place = (event.proxy, event.rung)
         self.startup_seconds += event.startup_seconds
-        self.job_seconds.append((event.rung, event.seconds))
+        self.jobs.add(event.seconds)
+        self.jobs_by_rung[event.rung].add(event.seconds)
         for trial in event.trials:
             self.trials[trial.key] = TrialRecord(
                 key=trial.key,
@@ -147,83 +174,13 @@ class Ledger:
             self.failures[place] = f"{event.failure.kind}: {event.failure.message}"
         self.completions.append(place)
 
-    def chosen(self, proxy: str, rung: int) -> dict[tuple[str, int], TrialRecord] | None:
-        """The trial with the best learning rate for each (task, replicate); None before all are done."""
-        keys = self.asked.get((proxy, rung))
-        if keys is None or (proxy, rung) in self.failures or any(key not in self.trials for key in keys):
-            return None
-        groups: dict[tuple[str, int], list[TrialRecord]] = defaultdict(list)
-        for key in keys:
-            record = self.trials[key]
-            groups[record.task, record.replicate].append(record)
-        return {
-            place: group[best_index([r.result.validation_loss for r in group])]
-            for place, group in groups.items()
-        }
-
-    def failure(self, proxy: str, rung: int) -> str | None:
-        """Why a proxy failed at a rung, or None: its job, or every learning rate of some task."""
-        if cause := self.failures.get((proxy, rung)):
-            return cause
-        for (task, _), record in (self.chosen(proxy, rung) or {}).items():
-            if record.result.status != "ok":
-                return f"{task}: {record.result.cause}"
-        return None
-
-    def signals(self, proxy: str, rung: int) -> Signals | None:
-        """Score of each task at a rung, the mean over replicates; None where not (yet) known."""
-        chosen = self.chosen(proxy, rung)
-        if chosen is None or self.failure(proxy, rung) is not None:
-            return None
-        scores: dict[str, list[float]] = defaultdict(list)
-        for (task, _), record in chosen.items():
-            assert record.result.score is not None  # a trial that is ok has one
-            scores[task].append(record.result.score)
-        return {task: statistics.fmean(values) for task, values in scores.items()}
-
     def references(self) -> list[CandidateRecord]:
         """The reference candidates, in the campaign's order."""
-        found = {record.name: record for record in self.candidates.values() if record.origin == "reference"}
-        return [found[name] for name in self.campaign.references if name in found]
-
-    def scale(self, rung: int, resolutions: dict[str, float]) -> dict[str, tuple[float, float]] | None:
-        """Mean and divisor of each task's score over the references at a rung.
-
-        The divisor is the (population) standard deviation, at least the resolution of the metric. None
-        until every reference is done with the rung; a failed one is left out.
-        """
-        collected: dict[str, list[float]] = defaultdict(list)
-        references = self.references()
-        if len(references) < len(self.campaign.references):
-            return None
-        for record in references:
-            signals = self.signals(record.proxy, rung)
-            if signals is None:
-                if any(self.failure(record.proxy, r) for r in range(rung + 1)):
-                    continue
-                return None
-            for task, score in signals.items():
-                collected[task].append(score)
-        return {
-            task: (statistics.fmean(scores), max(statistics.pstdev(scores), resolutions[task]))
-            for task, scores in collected.items()
-        } or None
-
-    def quality(self, proxy: str, rung: int, resolutions: dict[str, float]) -> float | None:
-        """Weighted mean over tasks of `(score - reference mean) / divisor`; None where not known."""
-        signals, scale = self.signals(proxy, rung), self.scale(rung, resolutions)
-        if signals is None or scale is None:
-            return None
-        weights = {self.campaign.task_name(i): s.weight for i, s in enumerate(self.campaign.tasks)}
-        total = sum(
-            weights[task] * (score - scale[task][0]) / scale[task][1] for task, score in signals.items()
-        )
-        return total / sum(weights.values())
-
-    def last_rung(self, proxy: str) -> int:
-        """The last rung finished without failure; -1 where none was."""
-        rungs = range(len(self.campaign.budget.rungs))
-        return max((rung for rung in rungs if self.signals(proxy, rung) is not None), default=-1)
+        return [
+            self.candidates[self._references[name]]
+            for name in self.campaign.references
+            if name in self._references
+        ]
 
     def wall_seconds(self) -> float:
         """Wall time of all sessions."""

@@ -106,9 +106,9 @@ class Offspring:
     made: int = 0
     """Children, repeated ones included; random genomes are not counted."""
     invalid: int = 0
-    """Those that had to be repaired."""
+    """Children that had to be repaired."""
     unfit: int = 0
-    """Those left out: no scale or parameter budget can hold them."""
+    """Children left out: no scale or parameter budget can hold them."""
     redrawn: dict[str, int] = field(default_factory=dict)
     """Genes that repair drew anew, by cause: range, length, sharing, rule; `unknown` in old journals."""
 
@@ -136,7 +136,7 @@ class Results:
     front: tuple[str, ...]
     """Ids of the non-dominated candidates of the last rung, best quality first."""
     reference_point: tuple[float, ...] | None
-    """Of the hypervolume, in the objectives' own units."""
+    """Corner that the hypervolume is measured from, in the objectives' own units."""
     history: tuple[HypervolumePoint, ...]
     worker_time: dict[str, float]
     """Seconds of all workers by phase: training, compilation, evaluation, start-up, other, idle."""
@@ -155,7 +155,7 @@ class Results:
 
     def candidate(self, id: str) -> Candidate:
         """The candidate of that id or unambiguous prefix of its fingerprint or name. Raises `KeyError`."""
-        found = [c for c in self.candidates if id and (c.fingerprint.startswith(id) or c.name == id)]
-        if len(found) != 1:
+        matches = [c for c in self.candidates if id and (c.fingerprint.startswith(id) or c.name == id)]
+        if len(matches) != 1:
             raise KeyError(id)
-        return found[0]
+        return matches[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 from archsearch.campaign.directory import load_run
 from archsearch.campaign.journal import is_written
-from archsearch.cli.progress import counts
+from archsearch.campaign.summary import worker_time
 
 
 def status(path: Path | str) -> dict[str, Any]:
@@ -21,33 +21,31 @@ def status(path: Path | str) -> dict[str, Any]:
     where `path` is no run.
     """
     loaded = load_run(path)
-    results = loaded.results()
-    total = sum(results.worker_time.values())
-    judged = {candidate.fingerprint for candidate in results.candidates}
+    ledger, standing = loaded.ledger, loaded.standing
+    seconds = worker_time(ledger)
+    total = sum(seconds.values())
+    counts = standing.counts
     running = is_written(loaded.directory.journal)
     return {
-        "name": results.name,
-        **counts(results),
-        "cached": results.cached,
+        "name": loaded.campaign.name,
+        **counts,
+        "cached": ledger.cached,
         "running": running,
-        "in_flight": len(loaded.ledger.candidates.keys() - judged) if running else 0,
-        "front": list(results.front),
-        "hypervolume": results.history[-1].hypervolume if results.history else 0.0,
-        "finished": results.finished,
-        "seconds": round(results.seconds, 1),
-        "worker_time": {
-            phase: round(seconds / total, 4) if total else 0.0
-            for phase, seconds in results.worker_time.items()
-        },
-        "worker_seconds": {phase: round(seconds, 1) for phase, seconds in results.worker_time.items()},
+        "in_flight": len(ledger.candidates) - sum(counts.values()) if running else 0,
+        "front": [record.fingerprint[:8] for record in standing.front],
+        "hypervolume": standing.hypervolume,
+        "finished": ledger.finished,
+        "seconds": round(ledger.wall_seconds(), 1),
+        "worker_time": {phase: round(spent / total, 4) if total else 0.0 for phase, spent in seconds.items()},
+        "worker_seconds": {phase: round(spent, 1) for phase, spent in seconds.items()},
         "offspring": {
-            **asdict(results.offspring),
-            "invalid_share": round(results.offspring.invalid_share, 4),
+            **asdict(ledger.offspring),
+            "invalid_share": round(ledger.offspring.invalid_share, 4),
         },
         "measured": {
-            "done": len(loaded.ledger.measurement_seconds),
-            "failed": loaded.ledger.measurements_failed,
-            "in_all": loaded.ledger.finalists.measurements if loaded.ledger.finalists else 0,
+            "done": len(ledger.measurement_seconds),
+            "failed": ledger.measurements_failed,
+            "in_all": ledger.finalists.measurements if ledger.finalists else 0,
         },
         "damaged_journal_lines": [str(damage) for damage in loaded.damages],
     }

@@ -13,7 +13,8 @@ from typing import Any
 from archsearch.campaign.events import CandidateRecord, JobRecord, JobRetried, TrialDone
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import Ledger, TrialRecord
+from archsearch.campaign.ledger import TrialRecord
+from archsearch.campaign.standing import Standing
 from archsearch.evaluation.job import FUNCTION
 from archsearch.executors import Executor, Job, Outcome
 from genomes import Architecture
@@ -58,14 +59,15 @@ class Evaluator:
         self,
         campaign: Campaign,
         directory: Path,
-        ledger: Ledger,
+        standing: Standing,
         journal: Journal,
         executor: Executor,
         compilation_cache: Path | None,
         on_outcome: Callable[[], None],
     ) -> None:
         self.campaign, self.directory = campaign, directory
-        self.ledger, self.journal, self.executor = ledger, journal, executor
+        self.standing, self.ledger = standing, standing.ledger
+        self.journal, self.executor = journal, executor
         self.compilation_cache = compilation_cache
         self.on_outcome = on_outcome
         self.proxies: dict[str, Architecture] = {}
@@ -132,8 +134,8 @@ class Evaluator:
 
     def plans(self, record: CandidateRecord, rung: int) -> list[Plan]:
         """The trials of a candidate at a rung: each learning rate at the first, then only the best."""
-        before = self.ledger.chosen(record.proxy, rung - 1) if rung else None
-        found = []
+        before = self.standing.chosen(record.proxy, rung - 1) if rung else None
+        plans = []
         for index in range(len(self.campaign.tasks)):
             task = self.campaign.task_name(index)
             for replicate in range(self.campaign.budget.seeds):
@@ -141,8 +143,8 @@ class Evaluator:
                 rates = self.campaign.budget.learning_rates
                 if shorter is not None:
                     rates = [shorter.result.learning_rate]
-                found += [self._plan(record, rung, index, replicate, rate, shorter) for rate in rates]
-        return found
+                plans += [self._plan(record, rung, index, replicate, rate, shorter) for rate in rates]
+        return plans
 
     def _plan(
         self,
@@ -216,8 +218,8 @@ class Evaluator:
 
     def _drop_checkpoints(self, proxy: str, rung: int) -> None:
         """Keep only what a next rung or an export can need: the chosen trial of the last rung done."""
-        chosen = self.ledger.chosen(proxy, rung)
-        if chosen is None or self.ledger.failure(proxy, rung) is not None:
+        chosen = self.standing.chosen(proxy, rung)
+        if chosen is None or self.standing.failure(proxy, rung) is not None:
             return
         keep = {trial.key for trial in chosen.values()}
         done: Iterable[str] = self.ledger.asked[proxy, rung]

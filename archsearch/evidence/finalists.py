@@ -70,13 +70,13 @@ def places(pricing: Pricing) -> list[MeasuringPlace]:
     return known
 
 
-def check_finalists(campaign: Campaign, devices: dict[str, Device]) -> None:
+def check_finalists(campaign: Campaign, pricing: Pricing) -> None:
     """Raise `InvalidInput` where finalists are to be measured and no device can be, or not with what is
     installed.
     """
     if not campaign.finalists.count:
         return
-    known = places(Pricing.of(campaign, devices))
+    known = places(pricing)
     if all(place.way is None for place in known):
         reasons = ", ".join(dict.fromkeys(place.why_not for place in known))
         reasons = reasons or f"no objective is one of {', '.join(ON_A_DEVICE)}"
@@ -103,12 +103,12 @@ def measure_finalists(loaded: LoadedRun, journal: Journal, look: Callable[[], No
 
     A measurement that fails is written down with its cause.
     """
-    campaign, ledger, objectives = loaded.campaign, loaded.ledger, loaded.pricing.objectives
+    campaign, ledger = loaded.campaign, loaded.ledger
     if not campaign.finalists.count:
         return
     known = places(loaded.pricing)
     possible = [place for place in known if place.way is not None]
-    chosen = ranked(ledger, objectives)[: campaign.finalists.count]
+    chosen = ranked(loaded.standing)[: campaign.finalists.count]
     finalists = FinalistsChosen(
         candidates=tuple(record.fingerprint for record in chosen),
         measurements=len(chosen) * len(possible),
@@ -125,7 +125,7 @@ def measure_finalists(loaded: LoadedRun, journal: Journal, look: Callable[[], No
                 journal.write(event)
                 ledger.apply(event)
         folder = loaded.directory.candidate(record.fingerprint)
-        write_json(folder / "result.json", asdict(candidate(record, ledger, objectives)))
+        write_json(folder / "result.json", asdict(candidate(record, loaded.standing)))
     look()
 
 

@@ -14,8 +14,8 @@ def write_proxy(trained: Trained, out: Path) -> None:
     """
     from proxies.training.checkpoints import read_trial_weights, save_weights
 
-    candidate, ledger = trained.candidate, trained.run.ledger
-    chosen = ledger.chosen(trained.proxy.fingerprint, candidate.rung) if candidate.rung >= 0 else None
+    candidate = trained.candidate
+    chosen = trained.run.standing.chosen(trained.proxy.fingerprint, candidate.rung)
     if not chosen:
         cause = candidate.cause or "its training is not finished"
         raise InvalidInput(f"{candidate.id} has no weights: it finished no rung ({cause})")

@@ -6,7 +6,7 @@ the start with everything already known served from the ledger.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 
 import numpy as np
@@ -14,10 +14,10 @@ import numpy as np
 from archsearch.campaign.directory import RunDirectory
 from archsearch.campaign.events import CandidateRecord, GenerationDone
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Offspring
-from archsearch.campaign.summary import candidate, objective_values
+from archsearch.campaign.standing import Standing
+from archsearch.campaign.summary import candidate
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.search.admission import Admission, Proposal
 from archsearch.search.algorithm import Judged, make_algorithm
@@ -37,12 +37,13 @@ class Loop:
     def __init__(
         self,
         directory: RunDirectory,
-        ledger: Ledger,
+        standing: Standing,
         journal: Journal,
         pricing: Pricing,
         evaluator: Evaluator,
     ) -> None:
-        self.directory, self.ledger, self.journal = directory, ledger, journal
+        self.directory, self.standing, self.journal = directory, standing, journal
+        self.ledger = ledger = standing.ledger
         self.pricing, self.evaluator = pricing, evaluator
         self.campaign = ledger.campaign
         self.admission = Admission(directory, ledger, journal, pricing)
@@ -83,7 +84,7 @@ class Loop:
         self.journal.write(event)
         self.ledger.apply(event)
         for fingerprint in self._touched:
-            judged = candidate(self.ledger.candidates[fingerprint], self.ledger, self.pricing.objectives)
+            judged = candidate(self.ledger.candidates[fingerprint], self.standing)
             write_json(self.directory.candidate(fingerprint) / "result.json", asdict(judged))
         self._touched.clear()
 
@@ -152,16 +153,16 @@ class Loop:
 
     def _check_references(self, references: list[CandidateRecord]) -> None:
         rungs = range(self.last_rung + 1)
-        causes = [[self.ledger.failure(r.proxy, rung) for rung in rungs] for r in references]
+        causes = [[self.standing.failure(r.proxy, rung) for rung in rungs] for r in references]
         if causes and all(any(each) for each in causes):
             cause = next(cause for cause in causes[0] if cause)
             raise RuntimeError(f"no reference could be trained, so quality has no scale: {cause}")
 
     def _known(self, record: CandidateRecord, rung: int) -> bool:
-        return self._passed(record, rung) or self.ledger.failure(record.proxy, rung) is not None
+        return self._passed(record, rung) or self.standing.failure(record.proxy, rung) is not None
 
     def _passed(self, record: CandidateRecord, rung: int) -> bool:
-        return self.ledger.signals(record.proxy, rung) is not None
+        return self.standing.signals(record.proxy, rung) is not None
 
     def _promote(self, pool: Sequence[Judged], new: int, rung: int) -> None:
         """Send the best that stand one rung below to this rung: a share of the new candidates."""
@@ -173,14 +174,18 @@ class Loop:
 
     def _judged(self, record: CandidateRecord) -> Judged | None:
         """What the algorithm is told of a candidate; None where it failed."""
-        rung = self._reached.get(record.fingerprint)
-        if rung is None or record.genome is None:
+        values = self._values(record)
+        if values is None or record.genome is None:
             return None
-        values = objective_values(record, self.ledger, rung, self.pricing.objectives)
-        return None if values is None else Judged(record.fingerprint, parse_genome(record.genome), values)
+        return Judged(record.fingerprint, parse_genome(record.genome), values)
 
     def _judged_again(self, judged: Judged) -> Judged:
         """The candidate with its quality at the last rung that it reached."""
-        again = self._judged(self.ledger.candidates[judged.id])
-        assert again is not None
-        return again
+        values = self._values(self.ledger.candidates[judged.id])
+        assert values is not None
+        return replace(judged, values=values)
+
+    def _values(self, record: CandidateRecord) -> tuple[float, ...] | None:
+        """Values of all objectives with the quality at the last rung reached; None where it reached none."""
+        rung = self._reached.get(record.fingerprint)
+        return None if rung is None else self.standing.values(record, rung)

@@ -11,7 +11,7 @@ import numpy as np
 from deap import base, tools
 from deap.tools import emo
 
-from archsearch.campaign import dominance
+from archsearch.campaign.dominance import dominations
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.sections import SearchSection
 from archsearch.search.algorithm import Judged, random_genomes
@@ -86,7 +86,11 @@ def rank(judged: Sequence[Judged], objectives: Sequence[Objective]) -> Populatio
     """All candidates by front, then by crowding distance, best first; of equals the earlier one."""
     if not judged:
         return ()
-    pool = [_Individual(each, objectives) for each in judged]
+    beats = dominations([each.values for each in judged], objectives)
+    pool = [
+        _Individual(each, _Fitness(each, objectives, index, beats[index].tobytes()))
+        for index, each in enumerate(judged)
+    ]
     fronts = tools.sortNondominated(pool, len(pool))
     for number, front in enumerate(fronts):
         emo.assignCrowdingDist(front)
@@ -103,22 +107,27 @@ def tournament(population: Population, size: int, rng: np.random.Generator) -> R
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]
-    """DEAP's fitness of some objectives, compared as the front is."""
+    """DEAP's fitness, compared as the front is.
 
-    def __init__(self, values: Sequence[float], objectives: Sequence[Objective]) -> None:
-        self.objectives, self.plain = tuple(objectives), tuple(values)
+    Sorting compares the members of a pool thousands of times, so all comparisons are made beforehand: `beats`
+    has a byte for each member of the pool, 1 where this one dominates it.
+    """
+
+    def __init__(self, judged: Judged, objectives: Sequence[Objective], index: int, beats: bytes) -> None:
         self.weights = tuple(1.0 if o.direction == "max" else -1.0 for o in objectives)
-        super().__init__(self.plain)
+        self.index, self.beats = index, beats
+        super().__init__(judged.values)
 
     def dominates(self, other: "_Fitness", obj: slice = slice(None)) -> bool:
         """What DEAP's sorting asks; it hands on equal values together, so none of them is lost."""
-        return dominance.dominates(self.plain[obj], other.plain[obj], self.objectives[obj])
+        del obj  # always all objectives
+        return self.beats[other.index] == 1
 
 
+@dataclass
 class _Individual:
     """What DEAP sorts: it reads `fitness` and writes the crowding distance into it."""
 
-    def __init__(self, judged: Judged, objectives: Sequence[Objective]) -> None:
-        self.judged = judged
-        self.fitness = _Fitness(judged.values, objectives)
-        self.front = 0
+    judged: Judged
+    fitness: _Fitness
+    front: int = 0

@@ -17,6 +17,7 @@ from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import Journal, read_journal
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.pricing import Pricing
+from archsearch.campaign.standing import Standing
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.evidence.finalists import places
 from archsearch.interchange.export import export
@@ -303,10 +304,10 @@ def test_a_winner_keeps_its_types_when_exported(base, tmp_path) -> None:
 
 def test_seeds_leave_out_what_is_stored(base, campaign, tmp_path) -> None:
     """So candidates that differ in nothing else are trained alike; their trials differ all the same."""
-    ledger = load_run(base).ledger
+    standing = load_run(base).standing
     with Journal(tmp_path / "journal.jsonl") as journal:
-        evaluator = Evaluator(campaign, tmp_path, ledger, journal, SimpleNamespace(), None, lambda: None)
-    record = next(iter(ledger.candidates.values()))
+        evaluator = Evaluator(campaign, tmp_path, standing, journal, SimpleNamespace(), None, lambda: None)
+    record = next(iter(standing.ledger.candidates.values()))
     architectures = [parse_layout(text).at(campaign.proxy) for text in (LAYOUT, f"{LAYOUT} weights=int8")]
     evaluator.proxies = {a.fingerprint: a for a in architectures}
     bare, rounded = (evaluator.plans(replace(record, proxy=a.fingerprint), 0) for a in architectures)
@@ -342,7 +343,7 @@ def test_a_golden_run_with_types() -> None:
         assert (layout.weights, layout.cache) == (record.weights, record.cache) != (None, None)
         assert campaign.search_space.decode(parse_genome(str(record.genome))) == layout
         assert layout.at(campaign.proxy).fingerprint == record.proxy
-    assert any(ledger.signals(record.proxy, 0) for record in searched)
+    assert any(Standing(ledger, ()).signals(record.proxy, 0) for record in searched)
 
 
 # The example

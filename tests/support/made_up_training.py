@@ -91,9 +91,9 @@ def search(
         journal.write(began)
         run.ledger.apply(began)
         evaluator = Evaluator(
-            campaign, path, run.ledger, journal, executor or MadeUpExecutor(), None, lambda: None
+            campaign, path, run.standing, journal, executor or MadeUpExecutor(), None, lambda: None
         )
-        loop = Loop(directory, run.ledger, journal, run.pricing, evaluator)
+        loop = Loop(directory, run.standing, journal, run.pricing, evaluator)
         watch(loop)
         loop.run()
     return run

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from archsearch.campaign.dominance import dominates, nondominated, ranks
+from archsearch.campaign.dominance import dominates, dominations, nondominated, ranks
 from archsearch.campaign.file import load_campaign
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.pricing import Pricing
@@ -98,6 +98,9 @@ def test_fronts_are_peeled_off_by_dominance(case):
     objectives, values = case
     kept = nondominated(values, objectives)
     assert kept == [not any(dominates(other, value, objectives) for other in values) for value in values]
+    assert dominations(values, objectives).tolist() == [
+        [dominates(first, second, objectives) for second in values] for first in values
+    ]
     found = ranks(values, objectives)
     for (a, front), (b, below) in product(zip(values, found, strict=True), repeat=2):
         assert front < below or not dominates(a, b, objectives)

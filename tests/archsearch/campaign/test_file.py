@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import product
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from archsearch.campaign.dominance import nondominated
 from archsearch.campaign.events import JobRecord, SessionBegan
 from archsearch.campaign.file import load_campaign
+from archsearch.campaign.hypervolume import QUALITY_FLOOR, hypervolume, reference_point
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.pricing import Pricing
-from archsearch.campaign.summary import QUALITY_FLOOR, hypervolume, reference_point
+from archsearch.campaign.standing import Standing
 from archsearch.executors import Failure
 from archsearch.launch import run
 from genomes import InvalidInput, reference
@@ -376,11 +377,11 @@ def test_the_reference_point_is_bound_or_twice_the_worst_reference():
 
 # Quality by hand.
 
-RESOLUTIONS = {"text": 0.01, "in-context-recall": 0.5}
+TASK_NAMES = ("text", "in-context-recall")
 
 
-def judged(file: Path, scores: dict[str, tuple[float, float] | None]) -> Ledger:
-    """A ledger with two rungs of candidates' scores (text, recall); None: it failed at rung 1."""
+def standing_of(file: Path, scores: dict[str, tuple[float, float] | None]) -> Standing:
+    """A run with two rungs of candidates' scores (text, recall); None: it failed at rung 1."""
     ledger = Ledger(load_campaign(file))
     ledger.apply(SessionBegan(executor="local", began=1.0, workers=1, reference_point={"quality": -5.0}))
     for name, values in scores.items():
@@ -392,7 +393,7 @@ def judged(file: Path, scores: dict[str, tuple[float, float] | None]) -> Ledger:
                 trial_done(
                     f"{name}/{rung}/{task}/{rate}", task, score + 10 * rung if rate == 1 else 99.0, loss
                 )
-                for task, score in zip(RESOLUTIONS, values or (1.0, 1.0), strict=True)
+                for task, score in zip(TASK_NAMES, values or (1.0, 1.0), strict=True)
                 for rate, loss in ((1, 2.0), (2, 3.0))
             ]
             ledger.apply(
@@ -407,37 +408,39 @@ def judged(file: Path, scores: dict[str, tuple[float, float] | None]) -> Ledger:
                     trials=() if failed else tuple(trials),
                 )
             )
-    return ledger
+    return Standing(ledger, (GAIN,))
 
 
 def test_quality_is_the_weighted_distance_from_the_references(file):
-    ledger = judged(file, {"transformer++": (-3.0, 0.2), "lfm2": (-5.0, 0.4), "x": (-2.0, 0.8)})
-    # text: mean -4, deviation 1; recall: mean 0.3, deviation 0.1, which is below its resolution of 0.5
-    scale = ledger.scale(0, RESOLUTIONS)
+    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "lfm2": (-5.0, 0.202), "x": (-2.0, 0.8)})
+    # text: mean -4, deviation 1; recall: mean 0.201, deviation 0.001, which is below its resolution
+    scale = standing.scale(0)
     assert scale is not None
-    assert scale["text"] == pytest.approx((-4.0, 1.0))
-    assert scale["in-context-recall"] == pytest.approx((0.3, 0.5))
-    by_hand = (2 * (-2.0 + 4.0) / 1.0 + 1 * (0.8 - 0.3) / 0.5) / 3
-    assert ledger.quality("x", 0, RESOLUTIONS) == pytest.approx(by_hand)
+    assert astuple(scale["text"]) == pytest.approx((-4.0, 1.0))
+    assert astuple(scale["in-context-recall"]) == pytest.approx((0.201, 0.01))
+    by_hand = (2 * (-2.0 + 4.0) / 1.0 + 1 * (0.8 - 0.201) / 0.01) / 3
+    assert standing.quality("x", 0) == pytest.approx(by_hand)
     # the second rung has its own scale: all scores moved by ten, so quality is the same
-    assert ledger.signals("x", 1) == pytest.approx({"text": 8.0, "in-context-recall": 10.8})
-    assert ledger.quality("x", 1, RESOLUTIONS) == pytest.approx(by_hand)
+    assert standing.signals("x", 1) == pytest.approx({"text": 8.0, "in-context-recall": 10.8})
+    assert standing.quality("x", 1) == pytest.approx(by_hand)
 
 
 def test_a_failed_reference_is_left_out_of_the_scale(file):
-    ledger = judged(file, {"transformer++": (-3.0, 0.2), "lfm2": None, "x": (-2.0, 0.8)})
-    scale = ledger.scale(1, RESOLUTIONS)
-    assert scale == {"text": pytest.approx((7.0, 0.01)), "in-context-recall": pytest.approx((10.2, 0.5))}
-    assert ledger.failure("lfm2", 1) == "error: it broke"
-    assert ledger.signals("lfm2", 1) is None
-    by_hand = (2 * 1.0 / 0.01 + (0.8 - 0.2) / 0.5) / 3
-    assert ledger.quality("x", 1, RESOLUTIONS) == pytest.approx(by_hand)
+    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "lfm2": None, "x": (-2.0, 0.8)})
+    scale = standing.scale(1)
+    assert scale is not None
+    assert astuple(scale["text"]) == pytest.approx((7.0, 0.01))
+    assert astuple(scale["in-context-recall"]) == pytest.approx((10.2, 0.01))
+    assert standing.failure("lfm2", 1) == "error: it broke"
+    assert standing.signals("lfm2", 1) is None
+    by_hand = (2 * 1.0 / 0.01 + (0.8 - 0.2) / 0.01) / 3
+    assert standing.quality("x", 1) == pytest.approx(by_hand)
 
 
 def test_quality_waits_for_every_reference(file):
-    ledger = judged(file, {"transformer++": (-3.0, 0.2), "x": (-2.0, 0.8)})
-    assert ledger.scale(0, RESOLUTIONS) is None
-    assert ledger.quality("x", 0, RESOLUTIONS) is None
+    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "x": (-2.0, 0.8)})
+    assert standing.scale(0) is None
+    assert standing.quality("x", 0) is None
 
 
 def test_devices_of_one_file_name_keep_their_own_profiles(file, tmp_path):

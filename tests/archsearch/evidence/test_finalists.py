@@ -13,12 +13,12 @@ import pytest
 from archsearch.campaign.directory import load_run
 from archsearch.campaign.events import FinalistsChosen
 from archsearch.campaign.file import Campaign, load_campaign
+from archsearch.campaign.forecast import seconds_left
 from archsearch.campaign.journal import read_journal
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.results import Summary
 from archsearch.campaign.status import status
 from archsearch.campaign.summary import ranked
-from archsearch.cli.progress import seconds_left
 from archsearch.launch import resume, run
 from genomes import InvalidInput, load_architecture
 from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
@@ -62,7 +62,7 @@ def base(measured_run) -> Path:
 
 def test_the_best_are_measured_once_on_each_device(base, folder):
     loaded = load_run(base)
-    order = [record.fingerprint for record in ranked(loaded.ledger, loaded.pricing.objectives)]
+    order = [record.fingerprint for record in ranked(loaded.standing)]
     assert [f[:8] for f in order[: len(loaded.results().front)]] == list(loaded.results().front)
     (chosen,) = campaigns.events(base, "finalists")
     assert chosen["candidates"] == order[:2]
@@ -297,7 +297,7 @@ def test_a_journal_with_measurements_reads():
 
 def test_the_time_left_is_that_of_the_measurements_left(campaign):
     ledger = Ledger(campaign)
-    ledger.job_seconds.append((0, 2.0))
+    ledger.jobs_by_rung[0].add(2.0)
     assert seconds_left(ledger, 1) == pytest.approx(3 * 2.0)
     ledger.finalists = FinalistsChosen(candidates=("a", "b"), measurements=4, unmeasured={})
     assert seconds_left(ledger, 2) is None

@@ -16,6 +16,7 @@ from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Offspring
+from archsearch.campaign.standing import Standing
 from archsearch.campaign.status import status
 from archsearch.reporting.page import headline
 from archsearch.search.algorithm import Judged, make_algorithm
@@ -53,7 +54,9 @@ def loop_of(tmp_path):
             directory.create(campaign, devices)
             journal = stack.enter_context(Journal(directory.journal))
             evaluator = SimpleNamespace(proxies={}, cached=0)
-            return Loop(directory, Ledger(campaign), journal, Pricing.of(campaign, devices), evaluator)
+            pricing = Pricing.of(campaign, devices)
+            standing = Standing(Ledger(campaign), pricing.objectives)
+            return Loop(directory, standing, journal, pricing, evaluator)
 
         yield make
 
@@ -73,7 +76,7 @@ def test_a_run_of_the_first_version_reads() -> None:
     (searched,) = (c for c in ledger.candidates.values() if c.origin == "searched")
     assert searched.genome is not None
     assert len(parse_genome(searched.genome)) == 16
-    assert ledger.signals(searched.proxy, 0)
+    assert Standing(ledger, ()).signals(searched.proxy, 0)
 
 
 def test_offspring_reads_back_from_the_journal(file, tmp_path) -> None:
