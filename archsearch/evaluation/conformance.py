@@ -14,7 +14,7 @@ from genomes.operators import BUILT_IN, operator_class, operator_table
 from hardware_profiles.measuring.process import environment
 
 PROPERTIES = ("weights", "causal", "reference", "lengths", "stepwise", "state", "flops", "finite", "long")
-"""Those of `proxies.conformance`, in its order."""
+"""Names of the properties that `proxies.conformance` checks, in its order."""
 BEFORE_TRAINING = ("weights", "causal", "state", "flops")
 """What a user's own operator must pass before anything is trained: what would make every figure wrong."""
 SMALL = Scale(width=32, head_dim=8)
@@ -43,7 +43,7 @@ def _example(name: str) -> Operator:
 def check(
     blocks: Sequence[Operator], width: int, properties: Sequence[str] = PROPERTIES
 ) -> Iterator[dict[str, str | None]]:
-    """For each block, what is wrong with each property, or None; as they are found, in a fresh process.
+    """For each block, what is wrong with each property, or None; one by one, from a fresh process.
 
     Raises `RuntimeError` where the process ends early, with what it said last.
     """
@@ -76,10 +76,10 @@ def refuse_broken(blocks: dict[str, Operator], width: int) -> None:
     own = {where: block for where, block in blocks.items() if not _is_built_in(block)}
     if not own:
         return
-    for (where, block), found in zip(
+    for (where, block), problems in zip(
         own.items(), check(list(own.values()), width, BEFORE_TRAINING), strict=True
     ):
-        for name, problem in found.items():
+        for name, problem in problems.items():
             if problem is not None:
                 raise InvalidInput(
                     f"{where}: {name}: {problem}; archsearch operators {block.name} --check tells all"
@@ -88,10 +88,10 @@ def refuse_broken(blocks: dict[str, Operator], width: int) -> None:
 
 def blocks_of(architecture: Architecture) -> dict[str, Operator]:
     """Each different block of an architecture, by where it stands first."""
-    found: dict[Operator, str] = {}
+    places: dict[Operator, str] = {}
     for index, block in enumerate(architecture.blocks):
-        found.setdefault(block.alone, f"blocks[{index}] ({block.name})")
-    return {where: block for block, where in found.items()}
+        places.setdefault(block.alone, f"blocks[{index}] ({block.name})")
+    return {where: block for block, where in places.items()}
 
 
 def _is_built_in(block: Operator) -> bool:

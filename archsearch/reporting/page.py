@@ -81,7 +81,7 @@ def lead(results: Results) -> str:
 
 
 def margins(results: Results) -> str:
-    """How far apart candidates are told apart, in a sentence; empty where any difference counts."""
+    """From which difference on candidates count as different, in a sentence; empty where any does."""
     apart = [
         f"{units.percent(math.expm1(o.margin))} in {o.short_label}" for o in results.objectives if o.margin
     ]

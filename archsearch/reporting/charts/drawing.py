@@ -63,7 +63,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextLine:
     """One line of text; `y` is its baseline, `size` the font's in pixels."""
 
     x: float
@@ -78,7 +78,7 @@ class Text:
     id: str = ""
 
 
-Item = Line | Mark | Box | Text
+Item = Line | Mark | Box | TextLine
 
 
 @dataclass(frozen=True)

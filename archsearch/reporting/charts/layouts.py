@@ -8,7 +8,7 @@ from archsearch.reporting.charts.drawing import (
     Item,
     Line,
     Picture,
-    Text,
+    TextLine,
     text_width,
     wrapped,
 )
@@ -41,25 +41,27 @@ def layouts_picture(results: Results) -> Picture:
     for number, head in enumerate(heads):
         for above, line in enumerate(reversed(head)):
             x = columns_left + _COLUMN * (number + 1)
-            items.append(Text(x, y - 6 - 12.5 * above, line, 10, "muted", "end"))
+            items.append(TextLine(x, y - 6 - 12.5 * above, line, 10, "muted", "end"))
     items.append(Line(((_EDGE, y), (width - _EDGE, y)), "rule"))
     y += 6
     for heading, group in (("", rows), ("references", others)):
         if heading and group:
-            items.append(Text(_EDGE, y + 18, heading, 10.5, "muted"))
+            items.append(TextLine(_EDGE, y + 18, heading, 10.5, "muted"))
             items.append(Line(((_EDGE, y + 24), (width - _EDGE, y + 24)), "rule"))
             y += 30
         for candidate in group:
             items += _row(candidate, strips[candidate.id], cell, y, strip_left)
             for number, objective in enumerate(results.objectives):
                 text = styles[objective.name].text(facts.value(candidate, objective))
-                items.append(Text(columns_left + _COLUMN * (number + 1), y + 21, text, 11.5, "ink", "end"))
+                items.append(
+                    TextLine(columns_left + _COLUMN * (number + 1), y + 21, text, 11.5, "ink", "end")
+                )
             y += _ROW
     if not rows:
-        items.append(Text(_EDGE, y + 20, "no candidate is on the front yet", 11.5, "muted"))
+        items.append(TextLine(_EDGE, y + 20, "no candidate is on the front yet", 11.5, "muted"))
         y += _ROW
     if hidden := len(winners) - len(rows):
-        items.append(Text(_EDGE, y + 16, f"and {hidden} more in front.csv", 10.5, "muted"))
+        items.append(TextLine(_EDGE, y + 16, f"and {hidden} more in front.csv", 10.5, "muted"))
         y += 22
     alt = f"Layouts of {len(rows)} winners and {len(others)} references, one coloured cell a block."
     return Picture("patterns", "Layouts", Drawing(max(width, 420.0), y + 10, alt, tuple(items)))
@@ -69,7 +71,7 @@ def _legend(left: float) -> list[Item]:
     items: list[Item] = []
     for kind, words in KINDS.items():
         items.append(Box(left, 10, 12, 12, kind, "rule"))
-        items.append(Text(left + 17, 20, words, 10.5, "muted"))
+        items.append(TextLine(left + 17, 20, words, 10.5, "muted"))
         left += 32 + text_width(words, 10.5) * 0.95
     return items
 
@@ -78,17 +80,17 @@ def _row(candidate: Candidate, strip: list[BlockCell], width: float, y: float, l
     own = candidate.origin == "searched"
     types = stored(candidate)
     items: list[Item] = [
-        Text(_EDGE, y + (15 if types else 21), candidate.name, 11, "ink", mono=own, bold=not own)
+        TextLine(_EDGE, y + (15 if types else 21), candidate.name, 11, "ink", mono=own, bold=not own)
     ]
     if types:
-        items.append(Text(_EDGE, y + 28, types, 9, "muted"))
+        items.append(TextLine(_EDGE, y + 28, types, 9, "muted"))
     for number, cell in enumerate(strip):
         x = left + width * number
         border = "rule" if cell.role == "skip" else None
         items.append(Box(x, y + 4, width - 2, _CELL_HEIGHT, cell.role, border))
         middle = x + (width - 2) / 2
         for line, text, size in _inside(cell, width - 4):
-            items.append(Text(middle, y + 4 + line, text, size, f"on-{cell.role}", "middle"))
+            items.append(TextLine(middle, y + 4 + line, text, size, f"on-{cell.role}", "middle"))
     return items
 
 

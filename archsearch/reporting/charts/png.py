@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 
-from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Mark, Picture, Text, corners
+from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Mark, Picture, TextLine, corners
 from archsearch.reporting.charts.palette import COLOURS
 
 PIXELS = 2.5
@@ -82,7 +82,7 @@ def _draw(axes: Axes, item: Item, order: int) -> None:
                     zorder=order,
                 )
             )
-        case Text():
+        case TextLine():
             text = axes.text(
                 item.x,
                 item.y,
