@@ -111,7 +111,7 @@ def resume(
 
 
 def _last_workers(loaded: LoadedRun) -> Workers:
-    """The workers of the last session."""
+    """Workers as the last session had them."""
     last = loaded.ledger.last_session
     return Workers() if last is None else Workers(last.executor, last.address, last.asked_workers)
 

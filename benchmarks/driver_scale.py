@@ -82,7 +82,7 @@ INNER = (
 """The innermost call decides where no whole part does; other libraries count for their callers."""
 
 
-class MadeUpExecutor:
+class InstantExecutor:
     """Answers each job at once: scores are drawn by the hash of proxy and task, and grow with the steps."""
 
     workers = 2
@@ -249,7 +249,7 @@ def measure(candidates: int, population: int, folder: Path) -> Row:
 
     display = Display(Console(file=io.StringIO(), force_terminal=True, width=160))
     with (
-        mock.patch.object(launch, "make_executor", lambda *_: MadeUpExecutor()),
+        mock.patch.object(launch, "make_executor", lambda *_: InstantExecutor()),
         mock.patch.object(launch, "refuse_broken", lambda *_: None),
         mock.patch.object(launch, "write_report", lambda *_: None),
         mock.patch.object(Loop, "run", timed),

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from archsearch.cli.show import profiles as show_profiles
 from genomes import Architecture, InvalidInput, Runtime, Scale, accounting, deployable, preset, random_genome
-from hardware_profiles import load_device
+from hardware_profiles import Workload, load_device
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.runtimes.onnx_runtime.model import check_runs
 from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, runtime_of
@@ -88,20 +88,12 @@ def main() -> None:
             models = held_out(given.models, spaces, given.seed, check=check_runs)
         else:
             models = held_out(given.models, spaces, given.seed)
+    workload = Workload(given.context, dtype=types.dtype, weights=types.weights, cache=types.cache)
     with show_profiles.counting("measuring", Console(stderr=True)) as progress:
-        found = validate(
-            profile,
-            models,
-            context=given.context,
-            dtype=types.dtype,
-            weights=types.weights,
-            cache=types.cache,
-            processes=given.processes,
-            progress=progress,
-        )
-    show_profiles.validation(found, Console())
+        judgement = validate(profile, models, workload, processes=given.processes, progress=progress)
+    show_profiles.judgement(judgement, Console())
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    given.out.write_text(json.dumps(judgement.to_dict(), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Pricing by measured curves: the sum over blocks of what their families say, and the head.
 
-A block whose operator was not measured is priced by the roofline, and said so, unless the runtime is one
+A block whose operator was not measured is priced by the roofline, with a note, unless the runtime is one
 that does not run it (`hardware_profiles.traits`). Programs use the same working memory for one block after
 the other, so that it is that of the hungriest operators.
 """
@@ -25,7 +25,7 @@ from hardware_profiles.workload import Estimate, Workload
 UNVALIDATED = (1 / 1.3, 1.3)
 """Factors of the low and the high end as long as no whole model was measured."""
 MOSTLY = 0.8
-"""Share of a stack in the cache, from which it is said to decode from there."""
+"""Share of a stack in the cache from which it counts as decoding from there."""
 BEYOND = 1.5
 """How much farther both ends lie where something was not measured."""
 

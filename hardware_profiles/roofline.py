@@ -129,7 +129,7 @@ def rates(
     device: Device, dtype: str, phase: Phase, *, weights: str | None = None
 ) -> tuple[Rates, Rates, Rates]:
     """The rates that give the value, the low and the high end of a latency; `weights` are stored in `dtype`
-    unless said.
+    by default.
 
     Raises `InvalidInput` where the device has no peak for the dtype.
     """
@@ -231,15 +231,15 @@ def _embedding_s(
 def _head_s(
     width: int, vocab_size: int, device: Device, workload: Workload, phase: Phase
 ) -> tuple[float, ...]:
-    times = _times([head_work(width, vocab_size, workload)], device, workload, phase)
+    times = _times((head_work(width, vocab_size, workload),), device, workload, phase)
     return tuple(time for (time,) in times)
 
 
 def _times(
-    work: list[Work], device: Device, workload: Workload, phase: Phase
+    work: tuple[Work, ...], device: Device, workload: Workload, phase: Phase
 ) -> tuple[tuple[float, ...], ...]:
     every = rates(device, workload.dtype, phase, weights=workload.weight_dtype)
-    return tuple(tuple(seconds([item], at) for item in work) for at in every)
+    return tuple(tuple(seconds((item,), at) for item in work) for at in every)
 
 
 def _spread(device: Device, phase: Phase) -> tuple[float, float]:

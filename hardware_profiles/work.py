@@ -77,17 +77,18 @@ def in_order(
     yield 1, head
 
 
-def block_work(phase: Phase, block: Operator, width: int, workload: Workload) -> list[Work]:
+@lru_cache(maxsize=REMEMBERED // 16)  # as long as the prompt
+def block_work(phase: Phase, block: Operator, width: int, workload: Workload) -> tuple[Work, ...]:
     """Work of one block for each chunk of a prompt, or for one decoded token."""
     if phase == "decode":
-        return [_decoded(block, width, workload)]
-    return [_chunk(block, width, workload, start, end) for start, end in chunks(workload)]
+        return (_decoded(block, width, workload),)
+    return tuple(_chunk(block, width, workload, start, end) for start, end in chunks(workload))
 
 
-def embedding_work(phase: Phase, width: int, workload: Workload) -> list[Work]:
+def embedding_work(phase: Phase, width: int, workload: Workload) -> tuple[Work, ...]:
     """A row of the table read and a row written for each token, chunk by chunk."""
     counts = [1] if phase == "decode" else [end - start for start, end in chunks(workload)]
-    return [_embedding(width, workload, tokens) for tokens in counts]
+    return tuple(_embedding(width, workload, tokens) for tokens in counts)
 
 
 def head_work(width: int, vocab_size: int, workload: Workload) -> Work:
@@ -111,28 +112,18 @@ def distinct_blocks(architecture: Architecture) -> Counter[Operator]:
 
 def state_bytes(architecture: Architecture, workload: Workload) -> int:
     """Bytes of KV cache and recurrent states of the batch after `context` tokens."""
-    width, context = architecture.width, workload.context
-    elements = sum(
-        count * _state_elements(block, width, context)
-        for block, count in distinct_blocks(architecture).items()
-    )
-    return workload.bytes_of(state=workload.batch * elements)
-
-
-def weight_and_state_bytes(architecture: Architecture, workload: Workload) -> int:
-    """Bytes of all weights, and of the batch's state after `context` tokens."""
-    return weight_bytes(architecture, workload) + state_bytes(architecture, workload)
+    return _state_bytes(distinct_blocks(architecture), architecture.width, workload)
 
 
 def weight_bytes(architecture: Architecture, workload: Workload) -> int:
     """Bytes of all weights."""
-    width = architecture.width
-    tables = 1 if architecture.tied_embeddings else 2
-    blocks = sum(
-        count * _own_weight_bytes(block, width, workload)
-        for block, count in distinct_blocks(architecture).items()
-    )
-    return blocks + workload.weight_bytes([(width,), *[(width, architecture.vocab_size)] * tables])
+    return _weight_bytes(distinct_blocks(architecture), architecture, workload)
+
+
+def weight_and_state_bytes(architecture: Architecture, workload: Workload) -> int:
+    """Bytes of all weights, and of the batch's state after `context` tokens."""
+    blocks = distinct_blocks(architecture)
+    return _weight_bytes(blocks, architecture, workload) + _state_bytes(blocks, architecture.width, workload)
 
 
 def weight_traffic_bytes(block: Operator, width: int, tokens: int, workload: Workload) -> int:
@@ -207,6 +198,19 @@ def _embedding(width: int, workload: Workload, tokens: int) -> Work:
 def _activation_traffic(block: Operator, width: int) -> int:
     """Elements moved for one token: intermediate results both ways, norm and residual addition."""
     return 2 * block.activation_elements(width) + ELEMENTWISE_ROWS * width
+
+
+def _weight_bytes(blocks: Mapping[Operator, int], architecture: Architecture, workload: Workload) -> int:
+    width = architecture.width
+    tables = 1 if architecture.tied_embeddings else 2
+    own = sum(count * _own_weight_bytes(block, width, workload) for block, count in blocks.items())
+    return own + workload.weight_bytes([(width,), *[(width, architecture.vocab_size)] * tables])
+
+
+def _state_bytes(blocks: Mapping[Operator, int], width: int, workload: Workload) -> int:
+    context = workload.context
+    elements = sum(count * _state_elements(block, width, context) for block, count in blocks.items())
+    return workload.bytes_of(state=workload.batch * elements)
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -199,25 +199,18 @@ def measure(
     from archsearch.cli.show import tables
     from hardware_profiles import Workload
     from hardware_profiles.measuring.measure import measure as measure_architecture
-    from hardware_profiles.measuring.remote import measure_on
+    from hardware_profiles.measuring.measurement import Measurement
+    from hardware_profiles.measuring.remote import RemoteMeasurement, measure_on
     from hardware_profiles.measuring.this_machine import THIS_MACHINE, resolve_device
 
     model = find_architecture(architecture)
+    workload = Workload(context, batch, dtype, weights=weights, cache=cache)
+    measurement: Measurement | RemoteMeasurement
     if device is None or device == THIS_MACHINE:
-        figures = measure_architecture(
-            model,
-            context,
-            batch,
-            dtype,
-            weights,
-            progress=say,
-            depths=depth or (),
-            cache=cache,
-            runtime=runtime,
-        )
+        measurement = measure_architecture(model, workload, runtime, depths=depth or (), progress=say)
     else:
-        workload = Workload(context, batch, dtype, weights=weights, cache=cache)
-        figures = measure_on(resolve_device(device), model, workload)
+        measurement = measure_on(resolve_device(device), model, workload)
+    figures = measurement.to_dict()
     print_json(figures) if json_ else tables.pairs(figures, out_console)
 
 
@@ -264,20 +257,21 @@ def validate(
     from archsearch.cli.show import profiles
     from genomes.errors import refused
     from genomes.files import write_whole
-    from hardware_profiles.measuring import validate as validating
+    from hardware_profiles import Workload
+    from hardware_profiles.measuring.judgement import with_validation
     from hardware_profiles.measuring.this_machine import resolve_device
+    from hardware_profiles.measuring.validate import validate as validate_profile
 
     profile = resolve_device(device, progress=say)
     if store and not Path(device).is_file():
         raise refused("device", device, "a device file, where --store keeps the errors")
     models = [(Path(a).name.removesuffix(".arch.json"), find_architecture(a)) for a in architectures]
+    workload = Workload(context, batch, dtype, weights=weights, cache=cache)
     with profiles.counting("measuring", error_console) as progress:
-        errors = validating.validate(
-            profile, models, context, batch, dtype, weights, cache, processes, progress
-        )
+        judgement = validate_profile(profile, models, workload, processes=processes, progress=progress)
     if store:
-        write_whole(Path(device), validating.with_validation(profile, errors).to_yaml())
-    print_json(errors) if json_ else profiles.validation(errors, out_console)
+        write_whole(Path(device), with_validation(profile, judgement).to_yaml())
+    print_json(judgement.to_dict()) if json_ else profiles.judgement(judgement, out_console)
 
 
 @app.command()

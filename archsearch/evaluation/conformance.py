@@ -14,7 +14,7 @@ from genomes.operators import BUILT_IN, operator_class, operator_table
 from hardware_profiles.measuring.process import environment
 
 PROPERTIES = ("weights", "causal", "reference", "lengths", "stepwise", "state", "flops", "finite", "long")
-"""Names of the properties that `proxies.conformance` checks, in its order."""
+"""Names of the checks of `proxies.conformance`, in its order."""
 BEFORE_TRAINING = ("weights", "causal", "state", "flops")
 """What a user's own operator must pass before anything is trained: what would make every figure wrong."""
 SMALL = Scale(width=32, head_dim=8)
@@ -63,8 +63,8 @@ def check(
         for _ in blocks:
             line = process.stdout.readline()
             if not line:
-                said = process.stderr.read().strip().splitlines()
-                raise RuntimeError(f"the check ended early: {said[-1] if said else 'it said nothing'}")
+                lines = process.stderr.read().strip().splitlines()
+                raise RuntimeError(f"the check ended early: {lines[-1] if lines else 'it said nothing'}")
             yield json.loads(line)
 
 
@@ -76,9 +76,8 @@ def refuse_broken(blocks: dict[str, Operator], width: int) -> None:
     own = {where: block for where, block in blocks.items() if not _is_built_in(block)}
     if not own:
         return
-    for (where, block), problems in zip(
-        own.items(), check(list(own.values()), width, BEFORE_TRAINING), strict=True
-    ):
+    checked = check(list(own.values()), width, BEFORE_TRAINING)
+    for (where, block), problems in zip(own.items(), checked, strict=True):
         for name, problem in problems.items():
             if problem is not None:
                 raise InvalidInput(

@@ -39,16 +39,21 @@ class Plan:
     seed: int
     data_hash: str
     directory: str
-    """Relative to the run directory."""
+    """Where its files lie in the run directory."""
     resume_from: str | None
+    """Directory of the shorter trial that it continues, in the run directory."""
 
 
 @dataclass(frozen=True)
 class _InFlight:
+    """A job that the executor has."""
+
     record: CandidateRecord
     rung: int
     plans: list[Plan]
+    """All trials of the rung."""
     missing: list[Plan]
+    """Trials that the job runs: the others are known."""
     job: Job
 
 
@@ -74,6 +79,7 @@ class Evaluator:
         self.cached = 0
         self._in_flight: dict[str, _InFlight] = {}
         self._retried: set[str] = set()
+        self._configs: dict[tuple[int, int, float], dict[str, Any]] = {}
         self._data_hashes = [
             campaign.trial_config(i, 0, campaign.budget.learning_rates[0]).make_task().data_hash
             for i in range(len(campaign.tasks))
@@ -156,7 +162,7 @@ class Evaluator:
         shorter: TrialRecord | None,
     ) -> Plan:
         budget = self.campaign.budget
-        config = self.campaign.trial_config(index, rung, rate).model_dump(mode="json")
+        config = self._config(index, rung, rate)
         # Candidates that differ only in what they are stored in are trained alike, then scored as stored.
         trained = self.proxies[record.proxy].bare.fingerprint
         seed = derive_seed(self.campaign.seed, trained, replicate)
@@ -176,6 +182,13 @@ class Evaluator:
             directory=f"candidates/{record.fingerprint}/trials/{trial_id}",
             resume_from=shorter.directory if shorter is not None else None,
         )
+
+    def _config(self, index: int, rung: int, rate: float) -> dict[str, Any]:
+        """The configuration of a trial as plain JSON; candidates have it in common."""
+        key = (index, rung, rate)
+        if key not in self._configs:
+            self._configs[key] = self.campaign.trial_config(index, rung, rate).model_dump(mode="json")
+        return self._configs[key]
 
     def _retry(self, outcome: Outcome) -> bool:
         """Once more where a worker died under a job: it may have died of something else."""

@@ -7,14 +7,13 @@ one event of the journal, a failure with its cause included, so that a resumed r
 none.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from archsearch.campaign.directory import LoadedRun
-from archsearch.campaign.events import CandidateRecord, FinalistsChosen, MeasurementRecord
+from archsearch.campaign.events import CandidateRecord, FinalistsChosen, MeasurementRecord, Percentile
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.ledger import Ledger
@@ -26,11 +25,11 @@ from genomes.errors import refused
 from genomes.files import write_json
 from hardware_profiles import Device, Workload, this_machine
 from hardware_profiles.measuring.measure import measure
-from hardware_profiles.measuring.remote import PERCENTILES, check_command, measure_on
+from hardware_profiles.measuring.measurement import MeasuredFigures
+from hardware_profiles.measuring.remote import check_command, measure_on
 from hardware_profiles.measuring.this_machine import THIS_MACHINE
 from hardware_profiles.runtimes.table import runtime_of
 from hardware_profiles.traits import traits_of
-from hardware_profiles.workload import FIGURES
 
 Way = Literal["here", "command"]
 
@@ -174,18 +173,14 @@ def _measure(
     record: CandidateRecord, place: MeasuringPlace, loaded: LoadedRun, look: Callable[[], None]
 ) -> MeasurementRecord:
     """Measure a candidate at a place, and make the event of it."""
-    started, answer, failure = time.monotonic(), None, None
+    started, measurement, failure = time.monotonic(), None, None
     try:
         path = loaded.directory.candidate(record.fingerprint) / "target.arch.json"
         architecture = load_architecture(path)
         place = place.of(architecture)
-        answer = _figures(architecture, place, loaded.campaign.finalists.processes, look)
+        measurement = _figures(architecture, place, loaded.campaign.finalists.processes, look)
     except (InvalidInput, RuntimeError) as error:
         failure = str(error) or type(error).__name__
-    facts = answer or {}
-    spread = facts.get("repeat_spread")
-    known = isinstance(spread, int | float) and not isinstance(spread, bool) and math.isfinite(spread)
-    flags = {key: facts[key] if isinstance(facts.get(key), bool) else None for key in ("stable", "disturbed")}
     return MeasurementRecord(
         candidate=record.fingerprint,
         device=place.name,
@@ -196,35 +191,34 @@ def _measure(
         weights=place.workload.weight_dtype,
         cache=place.workload.cache_dtype,
         objectives=place.objectives,
-        figures=answer and {f: {p: float(answer[f][p]) for p in PERCENTILES} for f in FIGURES},
-        repeat_spread=spread if known else None,
-        stable=flags["stable"],
-        disturbed=flags["disturbed"],
+        figures=None if measurement is None else _percentiles(measurement),
+        repeat_spread=None if measurement is None else measurement.repeat_spread,
+        stable=None if measurement is None else measurement.stable,
+        disturbed=None if measurement is None else measurement.disturbed,
         seconds=round(time.monotonic() - started, 3),
         failure=failure,
     )
 
 
+def _percentiles(measurement: MeasuredFigures) -> dict[str, dict[Percentile, float]]:
+    """What was measured, by metric, as the journal keeps it."""
+    return {
+        figure: {"p10": quantiles.p10, "median": quantiles.median, "p90": quantiles.p90}
+        for figure, quantiles in measurement.figures.items()
+    }
+
+
 def _figures(
     architecture: Architecture, place: MeasuringPlace, processes: int, look: Callable[[], None]
-) -> dict[str, Any]:
-    """Figures of a device. Raises `RuntimeError` or `InvalidInput` where it gives none to believe."""
-    asked = place.workload
+) -> MeasuredFigures:
+    """What a device measures. Raises `RuntimeError` or `InvalidInput` where no figures can be believed."""
     if place.way == "command":
-        return measure_on(place.device, architecture, asked)
+        return measure_on(place.device, architecture, place.workload)
     runtime, provenance = runtime_of(place.device), place.device.provenance
-    figures = measure(
-        architecture,
-        asked.context,
-        asked.batch,
-        asked.dtype,
-        asked.weights,
-        processes,
-        lambda _: look(),
-        cache=asked.cache,
-        runtime=runtime.name,
+    measurement = measure(
+        architecture, place.workload, runtime.name, processes=processes, progress=lambda _: look()
     )
-    platform = figures["device"]["platform"]
+    platform = measurement.platform["platform"]
     if provenance is not None and provenance.runtime != f"{runtime.provenance}{platform}":
         variable = traits_of(runtime.provenance).platform_variable
         chooses = f"; {variable} chooses the platform" if variable else ""
@@ -232,4 +226,4 @@ def _figures(
             f"{runtime.name} measured on its platform {platform}, but {place.name} is a profile of "
             f"{provenance.runtime}{chooses}"
         )
-    return figures
+    return measurement

@@ -29,6 +29,7 @@ ATTEMPTS_PER_CANDIDATE = 200
 """Genomes drawn for each candidate wanted before a space counts as exhausted."""
 
 SEARCH_STREAM = 1
+"""Part of a generation's seed, so that its random numbers are the search's own."""
 
 
 class Loop:
@@ -50,10 +51,11 @@ class Loop:
         self.algorithm = make_algorithm(self.campaign.search, self.campaign.search_space, pricing.objectives)
         self.last_rung = len(self.campaign.budget.rungs) - 1
         self.offspring = Offspring()
-        # What this pass has seen and reached: on a resumed run the ledger already knows the future.
+        # What this pass has seen and reached, by fingerprint: on a resumed run the ledger already knows the
+        # future.
         self._seen: set[str] = set()
-        self._touched: set[str] = set()
-        self._reached: dict[str, int] = {}
+        self._touched: set[str] = set()  # what became of them is to be written
+        self._reached: dict[str, int] = {}  # last rung passed
         self._failed: set[str] = set()
 
     def run(self) -> None:

@@ -22,7 +22,7 @@ from hardware_profiles.validation import Validation, errors
 from hardware_profiles.work import weight_and_state_bytes, weight_bytes
 from hardware_profiles.workload import FIGURES
 
-SMALL = Grid(widths=(256, 512), contexts=(64, 256), growing=(64, 1024))
+SMALL = Grid(widths=(256, 512), contexts=(64, 256), growing_contexts=(64, 1024))
 TRUTH = {
     "prefill": {"runs": 1e-4, "dense_flops": 1e-11, "context_flops": 3e-11, "row_bytes": 1e-10},
     "decode": {"runs": 1e-5, "weight_bytes": 6e-11, "state_bytes": 9e-11},
@@ -209,7 +209,7 @@ def test_a_grid_measures_every_operator(grid: Grid) -> None:
     assert widths == set(grid.widths)
     assert {case.batch for case in found if case.operator == "swiglu"} == set(grid.batches)
     contexts = {case.context for case in found if case.operator == "mla"}
-    assert contexts == {*grid.growing, *grid.long}
+    assert contexts == {*grid.growing_contexts, *grid.long_contexts}
     for case in found:
         if case.operator != HEAD:
             block = parse_block(case)

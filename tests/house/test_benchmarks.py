@@ -79,3 +79,22 @@ def test_a_shrunk_look_at_the_cache_writes_its_rows(runtime: str, tmp_path: Path
     for row in rows:
         assert row["left"] == row["seconds"] / row["flushed_seconds"] > 0
         assert 0 < row["modelled"] <= 1
+
+
+def test_a_shrunk_look_at_the_driver_adds_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    import driver_scale
+
+    out = tmp_path / "rows.json"
+    out.write_text('{"before": []}', encoding="utf-8")
+    options = ["--candidates", "12", "--population", "6", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["driver_scale.py", *options])
+    driver_scale.main()
+    written = json.loads(out.read_text(encoding="utf-8"))
+    assert written["before"] == []
+    (row,) = written["rows"]
+    assert row["candidates"] >= 12 + 3
+    assert row["evaluated"] == row["candidates"], "no bound rejects, no trial fails"
+    assert row["parts_ms"].keys() == set(driver_scale.PARTS)
+    assert sum(row["parts_ms"].values()) == pytest.approx(row["driver_ms"], rel=0.01, abs=0.01)
+    assert 0 < row["front"] <= row["candidates"]

@@ -119,6 +119,27 @@ def test_selection_ranks_as_the_front_does_and_loses_nobody(case):
     assert [places[each.id] for each in pool] == ranks([*values, *values], objectives)
 
 
+pairs = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12)
+
+
+@given(pairs)
+def test_nondominated_is_what_no_other_dominates(values):
+    def dominates(a, b):
+        return a[0] <= b[0] and a[1] >= b[1] and a != b
+
+    expected = [not any(dominates(other, value) for other in values) for value in values]
+    assert nondominated(values, (LATENCY, QUALITY)) == expected
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), max_size=10))
+def test_nondominated_in_three_dimensions(values):
+    expected = [
+        not any(all(a <= b for a, b in zip(other, value, strict=True)) and other != value for other in values)
+        for value in values
+    ]
+    assert nondominated(values, (LATENCY, LATENCY, LATENCY)) == expected
+
+
 # From a device's validation to the front.
 
 

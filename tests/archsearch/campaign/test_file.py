@@ -1,6 +1,5 @@
 """What a campaign says before anything is trained: its file and its arithmetic."""
 
-import json
 import math
 from dataclasses import astuple, replace
 from itertools import product
@@ -17,11 +16,10 @@ from archsearch.campaign.file import load_campaign
 from archsearch.campaign.hypervolume import QUALITY_FLOOR, hypervolume, reference_point
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import Objective
-from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.standing import Standing
 from archsearch.executors import Failure
 from archsearch.launch import run
-from genomes import InvalidInput, reference
+from genomes import InvalidInput
 from hardware_profiles import Estimate
 from hardware_profiles.measuring.this_machine import resolve_device
 from support import ROOT, campaigns
@@ -255,57 +253,6 @@ def test_a_task_used_twice_is_numbered(file):
     assert names == ["in-context-recall-1", "compression", "in-context-recall-2"]
 
 
-@pytest.mark.parametrize(
-    ("section", "name", "direction", "unit"),
-    [
-        ({"metric": "quality"}, "quality", "max", ""),
-        ({"metric": "parameters"}, "parameters", "min", ""),
-        (
-            {"metric": "decode_latency_s", "device": "this-machine", "context": 4096},
-            "decode_latency_s[this-machine,4096,1,float32]",
-            "min",
-            "s",
-        ),
-        (
-            {"metric": "peak_memory_bytes", "device": "l4", "batch": 8, "dtype": "float16"},
-            "peak_memory_bytes[l4,1024,8,float16]",
-            "min",
-            "bytes",
-        ),
-        (
-            {"metric": "state_bytes", "context": 64, "dtype": "bfloat16", "direction": "max"},
-            "state_bytes[64,1,bfloat16]",
-            "max",
-            "bytes",
-        ),
-        ({"metric": "decode_flops_per_token", "context": 64}, "decode_flops_per_token[64]", "min", ""),
-    ],
-)
-def test_objectives_have_full_names(file, section, name, direction, unit):
-    campaign = (
-        load_campaign(file, [f"objectives=[{json.dumps(section)}, {{metric: quality}}]"][:1])
-        if (section["metric"] != "quality")
-        else load_campaign(file, ["objectives=[{metric: quality}]"])
-    )
-    axis = campaign.objectives[0].objective(campaign.references)
-    assert (axis.name, axis.direction, axis.unit) == (name, direction, unit)
-    if name == "quality":
-        assert "transformer++" in axis.label
-        assert "lfm2" in axis.label
-
-
-def test_bounds_reject_by_name_and_value(file):
-    campaign = load_campaign(file, ["objectives.3.at_most=200000", "objectives.3.at_least=170000"])
-    devices = {name: resolve_device(name) for name in ("raspberry-pi-5", "galaxy-s24-ultra-cpu")}
-    pricing = Pricing.of(campaign, devices)
-
-    def rejection(name: str) -> str | None:
-        return pricing.rejection(pricing.costs(reference(name).layout(3).at(campaign.target)))
-
-    assert rejection("lfm2") == "parameters = 224096 is above at_most = 200000"
-    assert rejection("transformer++") == "parameters = 166336 is below at_least = 170000"
-
-
 # The arithmetic of fronts, against the plainest computation of it.
 
 COST, GAIN = Objective("state_bytes", "min"), Objective("parameters", "max")
@@ -331,24 +278,6 @@ def test_hypervolume_never_shrinks_and_ignores_the_dominated(values, more):
     kept = nondominated(values, (COST, GAIN))
     front = [value for value, keep in zip(values, kept, strict=True) if keep]
     assert hypervolume(front, (COST, GAIN), (8, 1)) == pytest.approx(before)
-
-
-@given(points)
-def test_nondominated_is_what_no_other_dominates(values):
-    def dominates(a, b):
-        return a[0] <= b[0] and a[1] >= b[1] and a != b
-
-    expected = [not any(dominates(other, value) for other in values) for value in values]
-    assert nondominated(values, (COST, GAIN)) == expected
-
-
-@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), max_size=10))
-def test_nondominated_in_three_dimensions(values):
-    expected = [
-        not any(all(a <= b for a, b in zip(other, value, strict=True)) and other != value for other in values)
-        for value in values
-    ]
-    assert nondominated(values, (COST, COST, COST)) == expected
 
 
 def test_quality_counts_in_deviations_and_costs_in_shares():
