@@ -19,15 +19,14 @@ from archsearch.evaluation.conformance import refuse_broken
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.evidence.finalists import check_finalists, check_places, measure_finalists, places
 from archsearch.executors import WorkerSettings, make_executor
-from archsearch.reporting import write_report
+from archsearch.reporting.report import PAGE, write_report
 from archsearch.search.generations import Loop
-from genomes import InvalidInput
-from genomes.errors import named
+from genomes.errors import named, refused
 from hardware_profiles import Device
 from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
 
 ExecutorName = Literal["ray", "local"]
-Watch = Callable[["Session"], None]
+Watch = Callable[["Look"], None]
 Say = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
@@ -40,12 +39,12 @@ class Workers:
     executor: ExecutorName = "ray"
     address: str | None = None
     count: int | None = None
-    """As many as there is room for where None."""
+    """Number of workers; None: as many as there is room for."""
 
 
 @dataclass(frozen=True)
-class Session:
-    """A look at a run while it goes on."""
+class Look:
+    """A run while it goes on, as its display sees it."""
 
     loaded: LoadedRun
     evaluator: Evaluator
@@ -68,9 +67,11 @@ def run(
     """
     directory = RunDirectory(Path(out) if out is not None else Path("runs") / campaign.name)
     if directory.path.exists():
-        raise InvalidInput(
-            f"{directory.path} exists; a run never overwrites another: choose --out, "
-            f"or go on with it by archsearch resume {directory.path}"
+        raise refused(
+            "out",
+            directory.path,
+            "a new directory, since a run never overwrites another",
+            f"choose another --out, or go on with this run by archsearch resume {directory.path}",
         )
     campaign.check()
     refuse_broken(campaign.blocks(), campaign.proxy.width)
@@ -80,7 +81,7 @@ def run(
     _price_choices(campaign, pricing, say)
     check_finalists(campaign, pricing)
     directory.create(campaign, devices)
-    return _session(load_run(directory.path), workers or Workers(), watch)
+    return _carry_on(load_run(directory.path), workers or Workers(), watch)
 
 
 def resume(
@@ -89,10 +90,10 @@ def resume(
     watch: Watch | None = None,
     say: Say | None = None,
 ) -> Results:
-    """Go on with a run where it stopped; of a finished one, just its results.
+    """Go on with a run where it stopped; a finished one only gives its results.
 
     Trials that were in flight are run again, nothing else. By default on the executor that the run had.
-    Damaged lines of the journal are told to `say`; what they held is found again or trained again.
+    `say` hears of damaged lines of the journal; what they held is read elsewhere or trained again.
     """
     loaded = load_run(path)
     for damage in loaded.damages:
@@ -100,13 +101,13 @@ def resume(
             say(f"{loaded.directory.journal}: {damage}")
     if loaded.ledger.finished:
         results = loaded.results()
-        if not (loaded.directory.report / "index.html").exists():  # killed while it was written
+        if not (loaded.directory.report / PAGE).exists():  # killed while it was written
             write_report(results, loaded.directory.report)
         return results
     loaded.campaign.check()
     if loaded.campaign.finalists.count:
         check_places(places(loaded.pricing))
-    return _session(loaded, workers or _last_workers(loaded), watch)
+    return _carry_on(loaded, workers or _last_workers(loaded), watch)
 
 
 def _last_workers(loaded: LoadedRun) -> Workers:
@@ -115,7 +116,7 @@ def _last_workers(loaded: LoadedRun) -> Workers:
     return Workers() if last is None else Workers(last.executor, last.address, last.asked_workers)
 
 
-def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Results:
+def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Results:
     campaign, directory, ledger = loaded.campaign, loaded.directory, loaded.ledger
     budget = campaign.budget
     settings = WorkerSettings(threads=budget.threads, platform=budget.platform, timeout_s=budget.timeout_s)
@@ -135,11 +136,11 @@ def _session(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Result
 
             def look() -> None:
                 if watch is not None:
-                    watch(session)
+                    watch(view)
 
             cache = default_cache_dir() / "compiled"
             evaluator = Evaluator(campaign, directory.path, loaded.standing, journal, executor, cache, look)
-            session = Session(loaded, evaluator, executor.workers, started)
+            view = Look(loaded, evaluator, executor.workers, started)
             with _stop_noted(journal):
                 Loop(directory, loaded.standing, journal, loaded.pricing, evaluator).run()
         # The workers are gone: what is measured has the machine to itself.
@@ -183,8 +184,9 @@ def _price_references(campaign: Campaign, pricing: Pricing) -> None:
 
 
 def _price_choices(campaign: Campaign, pricing: Pricing, say: Say | None) -> None:
-    """Find out before the run whether candidates can be priced as they may be stored, and tell where only a
-    roofline does it; by the first reference that has a price, since a runtime may not run the others."""
+    """Find out before the run whether candidates can be priced as they may be stored, and where only a
+    roofline prices them. The first reference that has a price is tried; a runtime may not run the others.
+    """
     layouts = [campaign.reference(name) for name in campaign.references]
     priced = [each for each in layouts if pricing.judged(each.at(campaign.target))[0]]
     remarks: list[str] = []
@@ -201,7 +203,7 @@ def _price_choices(campaign: Campaign, pricing: Pricing, say: Say | None) -> Non
 
 
 def _reference_point(loaded: LoadedRun) -> dict[str, float]:
-    """The one fixed at the start of the run, by the first session."""
+    """The reference point of the run; the first session fixed it."""
     if loaded.ledger.reference_point is not None:
         return loaded.ledger.reference_point
     campaign = loaded.campaign

@@ -8,7 +8,7 @@ from typing import Any
 from archsearch.campaign.sections import BudgetSection
 from archsearch.evaluation.conformance import blocks_of, refuse_broken
 from genomes import Architecture, InvalidInput
-from genomes.errors import describe
+from genomes.errors import describe, refused
 from proxies.trial import TrialConfig, best_index
 
 
@@ -26,16 +26,17 @@ def train(
 ) -> dict[str, Any]:
     """Train at each learning rate (the campaign defaults if none is given), keep the best on validation.
 
-    Returns `task, loss, accuracy` (of the judged positions of the held-out test stream)`, steps, seconds,
-    learning_rate, seed, fingerprint`. With `out`, a new folder gets the best trial's curve, log, weights and
-    the architecture. Raises `InvalidInput` for bad arguments, `RuntimeError` where every rate fails.
+    Returns `task, loss, accuracy, score, metric, steps, seconds, learning_rate, seed, fingerprint, out`; loss
+    and accuracy are those of the judged positions of the held-out test stream. With `out`, a new folder gets
+    the curve, log and weights of each trial, and the architecture. Raises `InvalidInput` for bad arguments,
+    `RuntimeError` where every rate fails.
     """
     from pydantic import ValidationError
 
     from proxies.training.trials import run_trial
 
     if out is not None and out.exists():
-        raise InvalidInput(f"{out} exists; give --out a new folder")
+        raise refused("out", out, "a new folder")
     refuse_broken(blocks_of(architecture), architecture.width)
     results = []
     for rate in learning_rates or BudgetSection().learning_rates:

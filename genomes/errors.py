@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class InvalidInput(ValueError):
@@ -12,6 +14,15 @@ class InvalidInput(ValueError):
     The message names what was read (file, key or block), the value found, what is legal and, where it
     helps, what to do. The command line prints it and exits with code 2.
     """
+
+
+def refused(field: str, value: object, legal: str, hint: str = "") -> InvalidInput:
+    """The error `field = value; legal: ...; what to do`, for whoever raises it.
+
+    `hint` is what to do where the legal values alone do not say it. Text is shown in quotes.
+    """
+    shown = repr(value) if isinstance(value, str) else str(value)
+    return InvalidInput("; ".join(filter(None, (f"{field} = {shown}", f"legal: {legal}", hint))))
 
 
 @contextmanager
@@ -23,7 +34,7 @@ def named(key: str) -> Iterator[None]:
         raise InvalidInput(f"{key}: {error}") from None
 
 
-def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
+def describe(error: "ValidationError", known: Iterable[str] = ()) -> str:
     """A pydantic error as `field = value: what is legal`, one clause a field.
 
     `known` are the legal fields, listed where one is missing or unknown.

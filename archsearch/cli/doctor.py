@@ -12,8 +12,9 @@ from typing import Literal
 
 from rich.console import Console
 
-from archsearch.campaign.directory import PACKAGES, environment
+from archsearch.campaign.directory import PACKAGES
 from archsearch.executors import Job, WorkerSettings, make_executor
+from hardware_profiles import this_machine
 from hardware_profiles.measuring.this_machine import default_cache_dir
 
 FREE_BYTES = 2 * 2**30
@@ -21,7 +22,7 @@ FREE_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: whether it is well, and what was found or what to do."""
+    """One thing that was looked at: whether it is well, and what it is or what to do."""
 
     what: str
     well: bool
@@ -55,8 +56,8 @@ def _packages() -> tuple[bool, str]:
 
 
 def _machine() -> tuple[bool, str]:
-    found = environment()
-    return True, f"{found['processor']}, {found['cores']} cores, {found['memory_bytes'] / 2**30:.1f} GiB"
+    machine = this_machine()
+    return True, f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.1f} GiB"
 
 
 def _jax() -> tuple[bool, str]:

@@ -1,22 +1,15 @@
 """The command line: verbs of `archsearch`, each a thin layer over a Python function.
 
 Exit 0: done. 2: the input is wrong. 1: it failed, or was stopped. Errors go to stderr and name what is wrong;
-a traceback is shown only with ARCHSEARCH_DEBUG=1.
+a traceback is shown only with ARCHSEARCH_DEBUG=1. A verb imports what it needs, so that help comes at once.
 """
 
-import json
-import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
-from archsearch.campaign.results import Results
 from archsearch.cli.options import (
     Address,
     Batch,
@@ -31,10 +24,7 @@ from archsearch.cli.options import (
     WorkersOption,
     whole,
 )
-from archsearch.cli.show import profiles as show_profiles
-from archsearch.cli.show import spaces as show_spaces
-from archsearch.cli.show import tables as show
-from genomes import InvalidInput
+from archsearch.cli.terminal import error_console, exit_code, out_console, print_json, say, tell
 
 app = typer.Typer(
     name="archsearch",
@@ -43,8 +33,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out_console = Console()
-error_console = Console(stderr=True)
 
 
 @app.command()
@@ -60,14 +48,16 @@ def run(
 ) -> None:
     """Run a campaign and write its report."""
     from archsearch.campaign.file import load_campaign
+    from archsearch.cli.show import runs
     from archsearch.launch import Workers
     from archsearch.launch import run as run_campaign
 
     loaded = load_campaign(campaign, set_ or [])
     path = out if out is not None else Path("runs") / loaded.name
-    with _watching(path) as watch:
-        results = run_campaign(loaded, path, Workers(executor or "ray", address, workers), watch, _say)
-    _tell_end(results, path)
+    with runs.watching(path) as watch:
+        results = run_campaign(loaded, path, Workers(executor or "ray", address, workers), watch, say)
+    runs.winners(results, out_console)
+    tell(f"report: {path / 'report' / 'index.html'}")
 
 
 @app.command()
@@ -79,39 +69,37 @@ def resume(
 ) -> None:
     """Go on with a run where it stopped."""
     from archsearch.campaign.directory import load_run
+    from archsearch.cli.show import runs
     from archsearch.launch import Workers
     from archsearch.launch import resume as resume_run
 
     if load_run(path).ledger.finished:
-        resume_run(path, say=_say)
-        _tell(f"{path} is finished; its report: {path / 'report' / 'index.html'}")
+        resume_run(path, say=say)
+        tell(f"{path} is finished; its report: {path / 'report' / 'index.html'}")
         return
     chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
-    with _watching(path) as watch:
-        results = resume_run(path, chosen, watch, _say)
-    _tell_end(results, path)
+    with runs.watching(path) as watch:
+        results = resume_run(path, chosen, watch, say)
+    runs.winners(results, out_console)
+    tell(f"report: {path / 'report' / 'index.html'}")
 
 
 @app.command()
 def status(path: RunPath, json_: Json = False) -> None:
     """Say where a run stands."""
     from archsearch.campaign.status import status as find_status
+    from archsearch.cli.show import runs
 
-    found = find_status(path)
-    _print_json(found) if json_ else show.status(found, out_console)
+    standing = find_status(path)
+    print_json(standing) if json_ else runs.status(standing, out_console)
 
 
 @app.command()
 def report(path: RunPath) -> None:
     """Write the report of a run anew: page, tables, pictures."""
-    from archsearch.campaign.directory import load_run
-    from archsearch.reporting import write_report
+    from archsearch.reporting.report import report as write_report
 
-    loaded = load_run(path)
-    for damage in loaded.damages:
-        _say(f"{loaded.directory.journal}: {damage}")
-    page = write_report(loaded.results(), loaded.directory.report)
-    _tell(f"report: {page}")
+    tell(f"report: {write_report(path, say)}")
 
 
 @app.command()
@@ -126,7 +114,7 @@ def export(
     if out is None:
         name = source.rpartition("#")[2] if "#" in source else Path(source).name.split(".")[0]
         out = Path("exports") / f"{name}-{format}"
-    _tell(f"exported: {export_source(source, format, out)}")
+    tell(f"exported: {export_source(source, format, out)}")
 
 
 @app.command()
@@ -148,20 +136,22 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train an architecture on a task and judge it on the held-out test stream."""
+    from archsearch.cli.inputs import find_architecture, settings
+    from archsearch.cli.show import tables
     from archsearch.training import train as train_architecture
 
-    found = train_architecture(
-        show.find_architecture(architecture),
+    scores = train_architecture(
+        find_architecture(architecture),
         task,
         steps=steps,
         length=length,
         batch=batch,
         learning_rates=learning_rate or None,
         seed=seed,
-        settings=show.settings(set_ or []),
+        settings=settings(set_ or []),
         out=out,
     )
-    _print_json(found) if json_ else show.pairs(found, out_console)
+    print_json(scores) if json_ else tables.pairs(scores, out_console)
 
 
 @app.command()
@@ -176,13 +166,15 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Price an architecture on a device: latency, memory, energy, parameters, state."""
+    from archsearch.cli.inputs import find_architecture
+    from archsearch.cli.show import devices
     from hardware_profiles import Workload
-    from hardware_profiles import predict as price
+    from hardware_profiles import predict as predict_cost
     from hardware_profiles.measuring.this_machine import resolve_device
 
     workload = Workload(context, batch, dtype, weights=weights, cache=cache)
-    found = price(show.find_architecture(architecture), resolve_device(device, progress=_say), workload)
-    _print_json(found.to_dict()) if json_ else show.prediction(found, out_console)
+    price = predict_cost(find_architecture(architecture), resolve_device(device, progress=say), workload)
+    print_json(price.to_dict()) if json_ else devices.prediction(price, out_console)
 
 
 @app.command()
@@ -203,21 +195,23 @@ def measure(
     json_: Json = False,
 ) -> None:
     """Measure the real latency and memory of an architecture, on this machine or by a device's command."""
+    from archsearch.cli.inputs import find_architecture
+    from archsearch.cli.show import tables
     from hardware_profiles import Workload
     from hardware_profiles.measuring.measure import measure as measure_architecture
     from hardware_profiles.measuring.measurement import Measurement
     from hardware_profiles.measuring.remote import RemoteMeasurement, measure_on
     from hardware_profiles.measuring.this_machine import THIS_MACHINE, resolve_device
 
-    model = show.find_architecture(architecture)
+    model = find_architecture(architecture)
     workload = Workload(context, batch, dtype, weights=weights, cache=cache)
     measurement: Measurement | RemoteMeasurement
     if device is None or device == THIS_MACHINE:
-        measurement = measure_architecture(model, workload, runtime, depths=depth or (), progress=_say)
+        measurement = measure_architecture(model, workload, runtime, depths=depth or (), progress=say)
     else:
         measurement = measure_on(resolve_device(device), model, workload)
-    found = measurement.to_dict()
-    _print_json(found) if json_ else show.pairs(found, out_console)
+    figures = measurement.to_dict()
+    print_json(figures) if json_ else tables.pairs(figures, out_console)
 
 
 @app.command()
@@ -235,13 +229,14 @@ def calibrate(
     runtime: RuntimeOption = "jax",
 ) -> None:
     """Measure this machine block by block and write a calibrated profile; an interrupted one goes on."""
+    from archsearch.cli.show import profiles
     from hardware_profiles.measuring.calibrate import ROWS
     from hardware_profiles.measuring.calibrate import calibrate as calibrate_machine
 
-    with show_profiles.keeping(out.with_suffix(ROWS), error_console) as progress:
+    with profiles.keeping(out.with_suffix(ROWS), error_console) as progress:
         profile = calibrate_machine(name, out, grid, types=types, progress=progress, runtime=runtime)
-    show_profiles.families(profile, out_console)
-    _tell(f"profile: {out}")
+    profiles.families(profile, out_console)
+    tell(f"profile: {out}")
 
 
 @app.command()
@@ -258,34 +253,41 @@ def validate(
     json_: Json = False,
 ) -> None:
     """Judge a profile of this machine: predictions against whole models measured here, with its runtime."""
+    from archsearch.cli.inputs import find_architecture
+    from archsearch.cli.show import profiles
+    from genomes.errors import refused
     from genomes.files import write_whole
     from hardware_profiles import Workload
     from hardware_profiles.measuring.judgement import with_validation
     from hardware_profiles.measuring.this_machine import resolve_device
     from hardware_profiles.measuring.validate import validate as validate_profile
 
-    profile = resolve_device(device, progress=_say)
+    profile = resolve_device(device, progress=say)
     if store and not Path(device).is_file():
-        raise InvalidInput(f"--store keeps the errors in a device file; {device!r} is not one")
-    models = [(Path(a).name.removesuffix(".arch.json"), show.find_architecture(a)) for a in architectures]
+        raise refused("device", device, "a device file, where --store keeps the errors")
+    models = [(Path(a).name.removesuffix(".arch.json"), find_architecture(a)) for a in architectures]
     workload = Workload(context, batch, dtype, weights=weights, cache=cache)
-    with show_profiles.counting("measuring", error_console) as progress:
+    with profiles.counting("measuring", error_console) as progress:
         judgement = validate_profile(profile, models, workload, processes=processes, progress=progress)
     if store:
         write_whole(Path(device), with_validation(profile, judgement).to_yaml())
-    _print_json(judgement.to_dict()) if json_ else show_profiles.judgement(judgement, out_console)
+    print_json(judgement.to_dict()) if json_ else profiles.judgement(judgement, out_console)
 
 
 @app.command()
 def devices(name: Annotated[str | None, typer.Argument()] = None) -> None:
     """List the devices, or show one with the source of each number."""
-    show.devices(name, out_console, _say)
+    from archsearch.cli.show import devices as show
+
+    show.devices(name, out_console, say)
 
 
 @app.command()
 def spaces(preset: Annotated[str | None, typer.Argument()] = None) -> None:
     """List the search spaces, or show one: size, classes, rules, references."""
-    show_spaces.spaces(preset, out_console)
+    from archsearch.cli.show import spaces as show
+
+    show.spaces(preset, out_console)
 
 
 @app.command()
@@ -294,17 +296,19 @@ def operators(
     check: Annotated[bool, typer.Option("--check", help="Run the conformance suite.")] = False,
 ) -> None:
     """List the operators, show one, or check that they do what every operator must."""
-    from archsearch.cli.show import operators as show_operators
+    from archsearch.cli.show import operators as show
 
     if not check:
-        show_operators.operators(operator, out_console)
-    elif not show_operators.conformance(operator, out_console):
+        show.operators(operator, out_console)
+    elif not show.conformance(operator, out_console):
         raise typer.Exit(1)
 
 
 @app.command()
 def architectures(name: Annotated[str | None, typer.Argument()] = None) -> None:
     """List reference layouts and published models, or print one as an architecture file."""
+    from archsearch.cli.show import architectures as show
+
     show.architectures(name, out_console)
 
 
@@ -318,72 +322,5 @@ def doctor() -> None:
 
 
 def main() -> NoReturn:
-    """Entry point: runs a verb and turns exceptions into messages and exit codes."""
-    sys.exit(_exit_code())
-
-
-def _exit_code() -> int:
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        app()
-    except SystemExit as end:  # typer has shown bad arguments (2) and an interruption (1 or 130) itself
-        return 0 if not end.code else 2 if end.code == 2 else 1
-    except InvalidInput as error:
-        return _fail(2, error)
-    except KeyboardInterrupt:
-        error_console.print("stopped", highlight=False)
-        return 1
-    except BrokenPipeError:
-        # Whoever read the output has enough; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        return _fail(1, error)
-    return 0
-
-
-def _fail(code: int, error: Exception) -> int:
-    if os.environ.get("ARCHSEARCH_DEBUG"):
-        raise error
-    text = str(error) or type(error).__name__
-    if code == 1 and not isinstance(error, RuntimeError | OSError):
-        text = f"{type(error).__name__}: {text} (ARCHSEARCH_DEBUG=1 shows where)"
-    _say(f"archsearch: {text}")
-    return code
-
-
-@contextmanager
-def _watching(path: Path) -> Iterator[Any]:
-    """The display of a run; whatever ends it, say how to go on."""
-    from archsearch.cli.progress import Display
-
-    display = Display(error_console)
-    try:
-        yield display
-    except BaseException as error:
-        display.close()
-        if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput):
-            _say(f"nothing is lost; archsearch resume {path} goes on from here")
-        raise
-    finally:
-        display.close()
-
-
-def _tell_end(results: Results, path: Path) -> None:
-    show.winners(results, out_console)
-    _tell(f"report: {path / 'report' / 'index.html'}")
-
-
-def _tell(line: str) -> None:
-    out_console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _say(line: str) -> None:
-    error_console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, indent=1))  # noqa: T201
+    """Entry point: runs a verb and ends with its exit code."""
+    sys.exit(exit_code(app))

@@ -7,7 +7,7 @@ import typer
 
 
 def whole(least: int, **options: Any) -> Any:
-    """An option that takes whole numbers of at least `least`; a message holds the value that was given.
+    """An option that takes whole numbers of at least `least`; its message shows the value that was typed.
 
     Ranges of typer's own leave it out in some versions.
     """
@@ -34,7 +34,7 @@ Address = Annotated[str | None, typer.Option(help="Ray cluster to join: auto or 
 WorkersOption = Annotated[int | None, whole(1, help="Default: as many as there is room for.")]
 Context = Annotated[int, whole(1, help="Tokens.")]
 Batch = Annotated[int, whole(1, help="Sequences side by side.")]
-Dtype = Annotated[str, typer.Option(help="Of the arithmetic.")]
+Dtype = Annotated[str, typer.Option(help="Type of the arithmetic.")]
 Weights = Annotated[
     str | None, typer.Option(help="What weights are stored in, such as int4; default: the file's, or dtype.")
 ]

@@ -14,7 +14,7 @@ from rich.table import Table
 from archsearch.campaign.forecast import seconds_left, share_done
 
 if TYPE_CHECKING:
-    from archsearch.launch import Session
+    from archsearch.launch import Look
 
 TABLE_EVERY_S = 0.25
 """Seconds between two tables on a terminal."""
@@ -31,7 +31,7 @@ class Display:
     _last: float = field(default=-math.inf, init=False)
     """When something was last drawn, in seconds of the monotonic clock."""
 
-    def __call__(self, session: "Session") -> None:
+    def __call__(self, session: "Look") -> None:
         """Show a look at the run, unless the last one is too fresh."""
         now = time.monotonic()
         if now - self._last < (TABLE_EVERY_S if self.console.is_terminal else LINE_EVERY_S):
@@ -61,7 +61,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _facts(session: "Session") -> dict[str, str]:
+def _facts(session: "Look") -> dict[str, str]:
     """What is shown, by its heading."""
     ledger, standing = session.loaded.ledger, session.loaded.standing
     left = seconds_left(ledger, session.workers)
@@ -79,7 +79,7 @@ def _facts(session: "Session") -> dict[str, str]:
     return facts
 
 
-def _table(session: "Session") -> RenderableType:
+def _table(session: "Look") -> RenderableType:
     facts = _facts(session)
     table = Table(title=escape(f"archsearch: {session.loaded.campaign.name}"), title_justify="left")
     for name in facts:
@@ -89,6 +89,6 @@ def _table(session: "Session") -> RenderableType:
     return Group(table, ProgressBar(total=1.0, completed=share, width=60))
 
 
-def _line(session: "Session") -> str:
+def _line(session: "Look") -> str:
     facts = ", ".join(f"{name} {value}" for name, value in _facts(session).items())
     return f"{share_done(session.loaded.ledger):4.0%}  {facts}"

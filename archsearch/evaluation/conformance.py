@@ -43,7 +43,7 @@ def _example(name: str) -> Operator:
 def check(
     blocks: Sequence[Operator], width: int, properties: Sequence[str] = PROPERTIES
 ) -> Iterator[dict[str, str | None]]:
-    """For each block, what is wrong with each property, or None; as they are found, in a fresh process.
+    """For each block, what is wrong with each property, or None; one by one, from a fresh process.
 
     Raises `RuntimeError` where the process ends early, with what it said last.
     """

@@ -21,6 +21,7 @@ from archsearch.campaign.objectives import ON_A_DEVICE, Objective
 from archsearch.campaign.pricing import Pricing, workload
 from archsearch.campaign.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
+from genomes.errors import refused
 from genomes.files import write_json
 from hardware_profiles import Device, Workload, this_machine
 from hardware_profiles.measuring.measure import measure
@@ -34,7 +35,7 @@ Way = Literal["here", "command"]
 
 
 @dataclass(frozen=True)
-class Place:
+class MeasuringPlace:
     """A device and a workload, and whether a model can be measured there."""
 
     name: str
@@ -42,17 +43,17 @@ class Place:
     device: Device
     workload: Workload
     objectives: tuple[str, ...]
-    """Full names of those that a measurement answers."""
+    """Full names of the objectives that a measurement answers."""
     way: Way | None
     why_not: str = ""
     """Why nothing can be measured, in words."""
 
-    def of(self, architecture: Architecture) -> "Place":
-        """With the types that its objectives leave open as a candidate is stored."""
+    def of(self, architecture: Architecture) -> "MeasuringPlace":
+        """The same place, its open types filled in by what the architecture is stored in."""
         return replace(self, workload=self.workload.stored_as(architecture))
 
 
-def places(pricing: Pricing) -> list[Place]:
+def places(pricing: Pricing) -> list[MeasuringPlace]:
     """Each device with each distinct workload that an objective of latency or memory names."""
     groups: dict[tuple[Any, ...], list[Objective]] = {}
     for o in pricing.objectives:
@@ -60,35 +61,36 @@ def places(pricing: Pricing) -> list[Place]:
             asked = workload(o)
             key = (o.device, asked.context, asked.batch, asked.types)
             groups.setdefault(key, []).append(o)
-    found = []
+    known = []
     for (name, *_), group in groups.items():
         device, asked = pricing.devices[name], workload(group[0])
         objectives = tuple(o.name for o in group)
-        found.append(Place(name, device, asked, objectives, *_way(name, device, asked)))
-    return found
+        known.append(MeasuringPlace(name, device, asked, objectives, *_way(name, device, asked)))
+    return known
 
 
 def check_finalists(campaign: Campaign, pricing: Pricing) -> None:
-    """Raise `InvalidInput` where finalists are asked for and cannot be measured anywhere, or not with what is
+    """Raise `InvalidInput` where finalists are to be measured and no device can be, or not with what is
     installed.
     """
     if not campaign.finalists.count:
         return
-    found = places(pricing)
-    if all(place.way is None for place in found):
-        reasons = "; ".join(dict.fromkeys(place.why_not for place in found))
+    known = places(pricing)
+    if all(place.way is None for place in known):
+        reasons = ", ".join(dict.fromkeys(place.why_not for place in known))
         reasons = reasons or f"no objective is one of {', '.join(ON_A_DEVICE)}"
-        raise InvalidInput(
-            f"finalists.count = {campaign.finalists.count}: none can be measured: {reasons}. Give an "
-            f"objective the device {THIS_MACHINE} or a device file with a measure_command, or set "
-            "finalists.count: 0"
+        raise refused(
+            "finalists.count",
+            campaign.finalists.count,
+            f"0, since nothing can be measured ({reasons})",
+            f"give an objective the device {THIS_MACHINE} or a device file with a measure_command",
         )
-    check_places(found)
+    check_places(known)
 
 
-def check_places(found: list[Place]) -> None:
+def check_places(known: list[MeasuringPlace]) -> None:
     """Raise `InvalidInput` where a runtime is not installed or a command cannot be filled in."""
-    for place in found:
+    for place in known:
         if place.way == "here":
             runtime_of(place.device).require()
         elif place.way == "command":
@@ -103,13 +105,13 @@ def measure_finalists(loaded: LoadedRun, journal: Journal, look: Callable[[], No
     campaign, ledger = loaded.campaign, loaded.ledger
     if not campaign.finalists.count:
         return
-    found = places(loaded.pricing)
-    possible = [place for place in found if place.way is not None]
+    known = places(loaded.pricing)
+    possible = [place for place in known if place.way is not None]
     chosen = ranked(loaded.standing)[: campaign.finalists.count]
     finalists = FinalistsChosen(
         candidates=tuple(record.fingerprint for record in chosen),
         measurements=len(chosen) * len(possible),
-        unmeasured={name: place.why_not for place in found if not place.way for name in place.objectives},
+        unmeasured={name: place.why_not for place in known if not place.way for name in place.objectives},
     )
     if finalists != ledger.finalists:
         journal.write(finalists)
@@ -143,32 +145,32 @@ def _way(name: str, device: Device, asked: Workload) -> tuple[Way | None, str]:
 
 def _elsewhere(name: str, device: Device) -> str | None:
     """Why a profile is not one of this machine under a runtime that measures here; None where it is."""
-    found, machine = device.provenance, this_machine()
-    if found is None:
+    origin, machine = device.provenance, this_machine()
+    if origin is None:
         return f"{name} is not this machine"
     try:
         runtime = runtime_of(device)
     except InvalidInput as error:
         return str(error)
-    if found.runtime != (cpu := f"{runtime.provenance}cpu"):
+    if origin.runtime != (cpu := f"{runtime.provenance}cpu"):
         if name == THIS_MACHINE:
             return None  # an accelerator, which only jax could name
-        return f"{name} was measured with {found.runtime}, not {cpu}"
-    if (found.processor, found.threads) != (machine.processor, threads := runtime.threads()):
+        return f"{name} was measured with {origin.runtime}, not {cpu}"
+    if (origin.processor, origin.threads) != (machine.processor, threads := runtime.threads()):
         return (
-            f"{name} was measured on {found.processor} with {found.threads} threads, and this machine is "
+            f"{name} was measured on {origin.processor} with {origin.threads} threads, and this machine is "
             f"{machine.processor} with {threads}"
         )
     return None
 
 
-def _known(record: CandidateRecord, place: Place, ledger: Ledger) -> bool:
+def _known(record: CandidateRecord, place: MeasuringPlace, ledger: Ledger) -> bool:
     answered = ledger.measured[record.fingerprint].keys() | ledger.measured_failures[record.fingerprint]
     return answered >= set(place.objectives)
 
 
 def _measure(
-    record: CandidateRecord, place: Place, loaded: LoadedRun, look: Callable[[], None]
+    record: CandidateRecord, place: MeasuringPlace, loaded: LoadedRun, look: Callable[[], None]
 ) -> MeasurementRecord:
     """Measure a candidate at a place, and make the event of it."""
     started, measurement, failure = time.monotonic(), None, None
@@ -207,7 +209,7 @@ def _percentiles(measurement: MeasuredFigures) -> dict[str, dict[Percentile, flo
 
 
 def _figures(
-    architecture: Architecture, place: Place, processes: int, look: Callable[[], None]
+    architecture: Architecture, place: MeasuringPlace, processes: int, look: Callable[[], None]
 ) -> MeasuredFigures:
     """What a device measures. Raises `RuntimeError` or `InvalidInput` where no figures can be believed."""
     if place.way == "command":

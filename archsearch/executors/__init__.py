@@ -8,7 +8,7 @@ from archsearch.executors.base import FailureKind as FailureKind
 from archsearch.executors.base import Job as Job
 from archsearch.executors.base import Outcome as Outcome
 from archsearch.executors.base import WorkerSettings as WorkerSettings
-from genomes.errors import InvalidInput
+from genomes.errors import refused
 
 
 def make_executor(
@@ -21,7 +21,7 @@ def make_executor(
     match name:
         case "local":
             if address is not None:
-                raise InvalidInput(f"address: {address!r} is for the executor ray; local has none")
+                raise refused("address", address, "none for the executor local", "choose the executor ray")
             from archsearch.executors.local import LocalExecutor
 
             return LocalExecutor(workers, settings)

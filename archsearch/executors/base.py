@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-from genomes.errors import InvalidInput
+from genomes.errors import refused
 
 FailureKind = Literal["error", "crashed", "out_of_memory", "timeout"]
 
@@ -61,11 +61,11 @@ class WorkerSettings:
 
     def __post_init__(self) -> None:
         if self.threads < 1:
-            raise InvalidInput(f"threads: {self.threads} is not a number of threads, 1 or more")
+            raise refused("threads", self.threads, "1 or more")
         if self.recycle_after < 1:
-            raise InvalidInput(f"recycle_after: {self.recycle_after} is not a number of jobs, 1 or more")
+            raise refused("recycle_after", self.recycle_after, "1 job or more")
         if self.timeout_s is not None and not self.timeout_s > 0:
-            raise InvalidInput(f"timeout_s: {self.timeout_s} is not a time in seconds, more than 0")
+            raise refused("timeout_s", self.timeout_s, "more than 0 seconds")
 
 
 class Executor(Protocol):

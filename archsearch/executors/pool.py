@@ -11,10 +11,10 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from archsearch.executors.base import Failure, Job, Outcome, WorkerSettings
 from archsearch.executors.worker import Message
-from genomes.errors import InvalidInput
+from genomes.errors import InvalidInput, refused
 
 _FAILED_STARTS = 3
-"""So many workers in a row that die before they are ready: it is not by chance."""
+"""Number of workers in a row that die before they are ready; so many do not die by chance."""
 
 
 class Process(Protocol):
@@ -45,11 +45,11 @@ class _Slot(Generic[P]):
 
 
 class Pool(abc.ABC, Generic[P]):
-    """An executor but for the processes. Workers start when there are jobs for them, and then stay."""
+    """An executor whose processes a subclass starts. Workers start when there are jobs for them, and stay."""
 
     def __init__(self, workers: int, settings: WorkerSettings):
         if workers < 1:
-            raise InvalidInput(f"workers: {workers} is not a number of workers, 1 or more")
+            raise refused("workers", workers, "1 or more")
         self._workers = workers
         self.settings = settings
         self._queue: deque[Job] = deque()

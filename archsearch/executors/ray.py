@@ -19,7 +19,7 @@ from archsearch.executors import worker
 from archsearch.executors.base import Failure, WorkerSettings, available_cpus, import_paths
 from archsearch.executors.pool import Pool
 from archsearch.executors.worker import Message
-from genomes.errors import InvalidInput
+from genomes.errors import InvalidInput, refused
 
 _PACKAGES = ("genomes", "hardware_profiles", "proxies", "archsearch")
 _OBJECT_STORE_BYTES = 100 * 2**20
@@ -141,13 +141,13 @@ def _pid_here(name: str) -> int | None:
 
 def _end(pids: Sequence[int]) -> None:
     """Wait until Ray has killed these actors; what is left after `_KILLING_SECONDS` is killed here."""
-    found = []
+    actors = []
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if process.name().startswith("ray::"):
-                found.append(process)
-    _, left = psutil.wait_procs(found, timeout=_KILLING_SECONDS)
+                actors.append(process)
+    _, left = psutil.wait_procs(actors, timeout=_KILLING_SECONDS)
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
@@ -163,12 +163,15 @@ def _room(settings: WorkerSettings) -> int:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if _gpus(settings):
         room = sum(int(node.get("GPU", 0)) for node in nodes)
-        lack = f"platform: no machine of the Ray cluster has a GPU ({settings.platform!r} was asked for)"
+        lack = refused("platform", settings.platform, "cpu, since no machine of the Ray cluster has a GPU")
     else:
         room = sum(int(node.get("CPU", 0)) // settings.threads for node in nodes)
-        lack = f"threads: no machine of the Ray cluster has {settings.threads} CPUs for one worker"
+        most = max((int(node.get("CPU", 0)) for node in nodes), default=0)
+        lack = refused(
+            "threads", settings.threads, f"1 to {most}, the most CPUs of one machine of the Ray cluster"
+        )
     if room == 0:
-        raise InvalidInput(lack)
+        raise lack
     return room
 
 
@@ -201,9 +204,8 @@ def _join(address: str) -> None:
         with contextlib.suppress(Exception):
             ray.shutdown()
         hint = "if that cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
-        raise InvalidInput(
-            f"address: cannot join Ray at {address!r}: {worker.one_line(error)} ({hint})"
-        ) from error
+        legal = f"a Ray cluster that can be joined ({worker.one_line(error)})"
+        raise refused("address", address, legal, hint) from error
 
 
 def _check_listening(address: str) -> None:
@@ -214,11 +216,12 @@ def _check_listening(address: str) -> None:
     except ValueError:
         host, port = None, None
     if not (address.startswith("ray://") and host and port):
-        raise InvalidInput(f'address: {address!r} is neither "auto" nor of the form "ray://HOST:PORT"')
+        raise refused("address", address, "auto, ray://HOST:PORT")
     try:
         socket.create_connection((host, port), _CONNECT_SECONDS).close()
     except OSError as error:
-        raise InvalidInput(f"address: nothing answers at {address!r}: {worker.one_line(error)}") from error
+        legal = f"the address of a running cluster (nothing answers here: {worker.one_line(error)})"
+        raise refused("address", address, legal, "start one by ray start --head") from error
 
 
 def _directory(package: str) -> str:

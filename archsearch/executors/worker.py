@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from archsearch.executors.base import FailureKind, WorkerSettings
-from genomes.errors import InvalidInput
+from genomes.errors import refused
 
 Message = dict[str, Any]
 """What a worker sends, plain JSON:
@@ -80,12 +80,13 @@ def prepare(settings: WorkerSettings) -> None:
 
     with _few_cpus(settings.threads):
         try:
-            found = jax.default_backend()
+            backend = jax.default_backend()
         except RuntimeError as error:
-            raise InvalidInput(f"platform: jax cannot use {settings.platform!r} here: {error}") from error
+            legal = f"a platform that jax can use here ({one_line(error)})"
+            raise refused("platform", settings.platform, legal) from error
         wanted = "gpu" if settings.platform in ("cuda", "rocm") else settings.platform
-        if found != wanted:
-            raise InvalidInput(f"platform: {settings.platform!r} was asked for, but jax only finds {found!r}")
+        if backend != wanted:
+            raise refused("platform", settings.platform, f"{backend}, the only platform that jax has here")
         jax.jit(lambda x: x + 1)(1.0).block_until_ready()
 
 

@@ -17,13 +17,13 @@ _NUMBER = re.compile(r"\d[\d.,_]*(?:e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
-class Share:
-    """One phase of the workers' time."""
+class PhaseTime:
+    """The workers' time in one phase."""
 
     phase: str
     seconds: float
     share: float
-    """Of 1."""
+    """Share of the workers' whole time, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FailureGroup:
     what: str
     """`candidate failed`, `candidate rejected` or `trial failed`."""
     cause: str
-    """That of the first."""
+    """The cause of the first of them."""
     ids: tuple[str, ...]
 
 
@@ -50,13 +50,13 @@ def references(results: Results) -> list[Candidate]:
 
 def value(candidate: Candidate, objective: Objective) -> float | None:
     """The candidate's finite value of an objective, if it has one."""
-    found = candidate.objectives.get(objective.name)
-    return found if found is not None and math.isfinite(found) else None
+    number = candidate.objectives.get(objective.name)
+    return number if number is not None and math.isfinite(number) else None
 
 
 def values(candidates: Iterable[Candidate], objective: Objective) -> list[float]:
     """All finite values of an objective."""
-    return [found for c in candidates if (found := value(c, objective)) is not None]
+    return [number for c in candidates if (number := value(c, objective)) is not None]
 
 
 def at_last_rung(candidate: Candidate, results: Results) -> bool:
@@ -79,9 +79,14 @@ def stored_in(results: Results) -> list[str]:
     return [what for what in LEGAL if any(what in candidate.stored for candidate in results.candidates)]
 
 
-def signal_names(results: Results) -> list[str]:
-    """Names of all signals, in the order of the campaign's first candidates."""
+def score_names(results: Results) -> list[str]:
+    """Names of all scores, in the order of the campaign's first candidates."""
     return list(dict.fromkeys(name for candidate in results.candidates for name in candidate.signals))
+
+
+def task_of(score: str) -> str:
+    """The task of a score's name `score[TASK]`."""
+    return score.removeprefix("score[").removesuffix("]")
 
 
 def failure_groups(results: Results) -> list[FailureGroup]:
@@ -98,15 +103,15 @@ def failure_groups(results: Results) -> list[FailureGroup]:
     for trial in results.trials:
         if trial.status == "failed":
             add("trial failed", trial.result.cause, trial.candidate[:8])
-    found = [FailureGroup(what, cause, tuple(ids)) for (what, _), (cause, ids) in groups.items()]
-    return sorted(found, key=lambda group: (group.what == "trial failed", -len(group.ids)))
+    failures = [FailureGroup(what, cause, tuple(ids)) for (what, _), (cause, ids) in groups.items()]
+    return sorted(failures, key=lambda group: (group.what == "trial failed", -len(group.ids)))
 
 
-def worker_shares(results: Results) -> list[Share]:
-    """Shares of the workers' time, training first and idle last; empty where none was recorded."""
+def phase_times(results: Results) -> list[PhaseTime]:
+    """The workers' time by phase, training first and idle last; empty where none was recorded."""
     seconds = {phase: s for phase, s in results.worker_time.items() if math.isfinite(s) and s > 0}
     total = sum(seconds.values())
     known = [phase for phase in PHASES if phase in seconds]
     unknown = sorted(seconds.keys() - set(PHASES))
     order = [*(p for p in known if p != "idle"), *unknown, *(p for p in known if p == "idle")]
-    return [Share(phase, seconds[phase], seconds[phase] / total) for phase in order]
+    return [PhaseTime(phase, seconds[phase], seconds[phase] / total) for phase in order]

@@ -10,7 +10,7 @@ from archsearch.reporting import units
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasuredFigure:
     """One figure of one finalist, in words."""
 
     candidate: Candidate
@@ -25,20 +25,22 @@ class Row:
 
 
 def finalists(results: Results) -> list[Candidate]:
-    """Those that were chosen to be measured, best first."""
+    """The candidates that were chosen to be measured, best first."""
     by_id = {candidate.id: candidate for candidate in results.candidates}
     return [by_id[id] for id in results.finalists if id in by_id]
 
 
 def error(candidate: Candidate, objective: Objective) -> float | None:
     """Predicted over measured, less one; None where nothing above zero was measured."""
-    found, predicted = candidate.measured.get(objective.name), candidate.objectives.get(objective.name)
-    return predicted / found.median - 1 if found and found.median > 0 and predicted is not None else None
+    measured, predicted = candidate.measured.get(objective.name), candidate.objectives.get(objective.name)
+    if measured is None or measured.median <= 0 or predicted is None:
+        return None
+    return predicted / measured.median - 1
 
 
-def rows(results: Results) -> list[Row]:
+def rows(results: Results) -> list[MeasuredFigure]:
     """Each finalist's figures, measured or failed."""
-    chosen, found = finalists(results), []
+    chosen, figures = finalists(results), []
     styles = {o.name: _style(o, chosen) for o in results.objectives}
     for c in chosen:
         for o in results.objectives:
@@ -46,8 +48,8 @@ def rows(results: Results) -> list[Row]:
             if summary is None and failure is None:
                 continue
             style, off = styles[o.name], error(c, o)
-            found.append(
-                Row(
+            figures.append(
+                MeasuredFigure(
                     candidate=c,
                     figure=f"{o.figure} ({style.unit.symbol})",
                     where=o.details,
@@ -59,7 +61,7 @@ def rows(results: Results) -> list[Row]:
                     remark=f"failed: {failure}" if failure else _remark(summary),
                 )
             )
-    return found
+    return figures
 
 
 def lead(results: Results) -> str:
@@ -94,7 +96,7 @@ def unmeasured(results: Results) -> list[str]:
 
 
 def _style(objective: Objective, candidates: Iterable[Candidate]) -> units.Style:
-    """One for predicted and measured, so that their digits compare."""
+    """One style for predicted and measured, so that their digits compare."""
     values = [c.objectives.get(objective.name) for c in candidates]
     values += [c.measured[objective.name].median for c in candidates if objective.name in c.measured]
     return units.style_for(objective.unit, [value for value in values if value is not None])
@@ -107,6 +109,6 @@ def _remark(summary: Summary | None) -> str:
     spread = (
         "" if summary.repeat_spread is None else f" (processes {units.percent(summary.repeat_spread)} apart)"
     )
-    found = [f"not stable{spread}"] if summary.stable is False else []
-    found += ["other programs ran meanwhile"] if summary.disturbed else []
-    return ", ".join(found)
+    remarks = [f"not stable{spread}"] if summary.stable is False else []
+    remarks += ["other programs ran meanwhile"] if summary.disturbed else []
+    return ", ".join(remarks)

@@ -4,51 +4,22 @@ import json
 import math
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from archsearch.campaign.objectives import Objective
-from archsearch.campaign.results import Candidate, Offspring, Results
+from archsearch.campaign.results import Offspring, Results
 from archsearch.reporting import facts, measured, units
-from archsearch.reporting.charts.axes import with_unit
-from archsearch.reporting.charts.front import Picture
+from archsearch.reporting.charts.drawing import Picture
 from archsearch.reporting.charts.palette import COLOURS, KINDS
-from archsearch.reporting.charts.patterns import objective_style
 from archsearch.reporting.charts.strips import cells, stored
 from archsearch.reporting.charts.svg import svg
+from archsearch.reporting.columns import columns
+from archsearch.reporting.devices import device_rows
+from archsearch.reporting.references import comparison, tasks
 
-_FIGURES = {
-    "peak_flops_per_s": ("peak", "FLOP/s"),
-    "matvec_flops_per_s": ("matrix-vector rate", "FLOP/s"),
-    "dram_bandwidth_bytes_per_s": ("memory bandwidth", "B/s"),
-    "memory_bytes": ("memory", "bytes"),
-    "cache_bytes": ("last-level cache", "bytes"),
-    "power_w": ("power", "W"),
-    "overhead_s": ("overhead of an operator", "s"),
-}
 _MOST_IDS = 12
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table."""
-
-    text: str
-    note: str = ""
-    sort: float | None = None
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of numbers: what stands above it, and how a candidate fills it."""
-
-    heading: str
-    note: str
-    cells: dict[str, Cell]
-    """By candidate id."""
 
 
 def render(results: Results, pictures: list[Picture], files: list[str]) -> str:
@@ -68,7 +39,7 @@ def render(results: Results, pictures: list[Picture], files: list[str]) -> str:
         lead=lead(results),
         headline=headline(results),
         margins=margins(results),
-        shares=facts.worker_shares(results),
+        phases=facts.phase_times(results),
         charts=charts,
         winners=winners,
         references=references,
@@ -110,7 +81,7 @@ def lead(results: Results) -> str:
 
 
 def margins(results: Results) -> str:
-    """How far apart candidates are told apart, in a sentence; empty where any difference counts."""
+    """From which difference on candidates count as different, in a sentence; empty where any does."""
     apart = [
         f"{units.percent(math.expm1(o.margin))} in {o.short_label}" for o in results.objectives if o.margin
     ]
@@ -155,97 +126,12 @@ def _repaired(offspring: Offspring) -> str:
     return f"{share}; genes redrawn: {genes}" if genes else share
 
 
-def columns(candidates: list[Candidate], results: Results) -> list[Column]:
-    """Objectives with their intervals, signals and parameters of the candidates."""
-    found = []
-    for objective in results.objectives:
-        style = objective_style(objective, candidates)
-        filled = {}
-        for c in candidates:
-            value, interval = facts.value(c, objective), c.intervals.get(objective.name)
-            filled[c.id] = Cell(style.text(value), style.range(*interval) if interval else "", value)
-        notes = [note for note in (objective.details, _calibration(objective, results)) if note]
-        found.append(Column(with_unit(objective.figure, style.unit), ", ".join(notes), filled))
-    for name in facts.signal_names(results):
-        signals = {c.id: c.signals.get(name) for c in candidates}
-        style = units.Style(units.Unit(""), 3)
-        task = name.removeprefix("score[").removesuffix("]")
-        found.append(Column(task, "score", {id: Cell(style.text(v), "", v) for id, v in signals.items()}))
-    for scale in ("proxy", "target"):
-        sizes = {c.id: c.parameters.get(scale) for c in candidates}
-        style = units.style_for("", [s for s in sizes.values() if s], digits=4)
-        heading = with_unit("parameters", style.unit)
-        found.append(
-            Column(heading, f"at the {scale}", {id: Cell(style.text(v), "", v) for id, v in sizes.items()})
-        )
-    return found
-
-
-def comparison(
-    reference: Candidate, winners: list[Candidate], results: Results
-) -> list[tuple[str, str, str]]:
-    """Name of each winner that dominates the reference, its id, and the difference on each objective."""
-    if not facts.at_last_rung(reference, results):
-        return []
-    return [
-        (c.name, c.id, ", ".join(_difference(c, reference, o) for o in results.objectives))
-        for c in winners
-        if facts.dominates(c, reference, results.objectives)
-    ]
-
-
 def export_command(run: str, id: str) -> str:
     """What a user types to export a winner."""
     source, folder = f"runs/{run}#{id}", f"{run}-{id}"
     if shlex.quote(run) != run:
         source, folder = shlex.quote(source), shlex.quote(folder)
     return f"archsearch export {source} --format flax --out {folder}"
-
-
-def tasks(results: Results) -> list[tuple[str, str, str, str]]:
-    """Task, weight, mean and standard deviation of the references' scores at the last rung."""
-    weights = {str(t.get("task")): t.get("weight", 1.0) for t in results.campaign.get("tasks") or ()}
-    done = [c for c in facts.references(results) if facts.at_last_rung(c, results)]
-    rows = []
-    for name in facts.signal_names(results):
-        task = name.removeprefix("score[").removesuffix("]")
-        scores = [c.signals[name] for c in done if name in c.signals]
-        mean = sum(scores) / len(scores) if scores else None
-        spread = None if mean is None else (sum((s - mean) ** 2 for s in scores) / len(scores)) ** 0.5
-        style = units.Style(units.Unit(""), 3)
-        rows.append((task, f"{weights.get(task, units.DASH)}", style.text(mean), style.text(spread)))
-    return rows
-
-
-def device_rows(profile: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Figure, value and source of each number of a device file."""
-    rows = []
-    for key, (words, unit) in _FIGURES.items():
-        entry = profile.get(key)
-        if not isinstance(entry, dict):
-            continue
-        for dtype, figure in [("", entry)] if "value" in entry else entry.items():
-            number = float(figure["value"])
-            text = units.rate(number, unit) if "/" in unit else units.quantity(number, unit)
-            rows.append((f"{words}, {dtype}" if dtype else words, text, str(figure.get("source", ""))))
-    return rows
-
-
-def _difference(winner: Candidate, reference: Candidate, objective: Objective) -> str:
-    a, b = winner.objectives[objective.name], reference.objectives[objective.name]
-    what = objective.figure
-    if objective.unit and b > 0:
-        return f"{what} {100 * (a - b) / b:+.0f} %".replace("-", units.MINUS)
-    style = objective_style(objective, [winner, reference])
-    return f"{what} {units.Style(style.unit, style.decimals, signed=True).text(a - b)}"
-
-
-def _calibration(objective: Objective, results: Results) -> str:
-    """How the device of a predicted cost is known, such as `spec-only` or `measured`."""
-    profile = None if objective.device is None else results.devices.get(objective.device)
-    if profile is None:
-        return "predicted" if objective.unit else ""
-    return f"{profile.get('calibration', 'unknown')} profile"
 
 
 def _listed(words: list[str]) -> str:

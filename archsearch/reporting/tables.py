@@ -27,31 +27,31 @@ def write_tables(results: Results, folder: Path) -> list[Path]:
 
 def front_rows(results: Results) -> list[list[Value]]:
     """A header, then one row a winner, best quality first."""
-    signals = facts.signal_names(results)
+    scores = facts.score_names(results)
     stored = facts.stored_in(results)
     header: list[Value] = ["id", "fingerprint", "name", "pattern", *stored]
-    header += [*(o.name for o in results.objectives), *signals, *(f"parameters[{s}]" for s in _SCALES)]
+    header += [*(o.name for o in results.objectives), *scores, *(f"parameters[{s}]" for s in _SCALES)]
     measured = _measured_names(results)
     header += _measured_header(measured)
     rows: list[list[Value]] = [header]
     for candidate in facts.winners(results):
         row: list[Value] = [candidate.id, candidate.fingerprint, candidate.name, candidate.pattern]
         row += [candidate.stored.get(what) for what in stored]
-        row += [*_values(candidate, results), *_signals(candidate, signals), *_sizes(candidate)]
+        row += [*_values(candidate, results), *_scores(candidate, scores), *_sizes(candidate)]
         rows.append([*row, *_measured(candidate, measured)])
     return rows
 
 
 def candidate_rows(results: Results) -> list[list[Value]]:
     """A header, then one row a candidate in the order of judgement, with intervals of predicted costs."""
-    signals = facts.signal_names(results)
+    scores = facts.score_names(results)
     priced = [o.name for o in results.objectives if any(o.name in c.intervals for c in results.candidates)]
     header: list[Value] = ["id", "fingerprint", "name", "origin", "generation", "status", "cause", "rung"]
     stored = facts.stored_in(results)
     header += ["on_front", "genome", "pattern", *stored, *(o.name for o in results.objectives)]
     header += [f"{name}.{end}" for name in priced for end in ("low", "high")]
     measured = _measured_names(results)
-    header += [*signals, *(f"parameters[{scale}]" for scale in _SCALES), *_measured_header(measured)]
+    header += [*scores, *(f"parameters[{scale}]" for scale in _SCALES), *_measured_header(measured)]
     rows: list[list[Value]] = [header]
     for c in results.candidates:
         row: list[Value] = [c.id, c.fingerprint, c.name, c.origin, c.generation, c.status, c.cause, c.rung]
@@ -59,7 +59,7 @@ def candidate_rows(results: Results) -> list[list[Value]]:
         row += [*(c.stored.get(what) for what in stored), *_values(c, results)]
         for name in priced:
             row += c.intervals.get(name, (None, None))
-        rows.append([*row, *_signals(c, signals), *_sizes(c), *_measured(c, measured)])
+        rows.append([*row, *_scores(c, scores), *_sizes(c), *_measured(c, measured)])
     return rows
 
 
@@ -85,7 +85,7 @@ def _values(candidate: Candidate, results: Results) -> list[Value]:
     return [candidate.objectives.get(objective.name) for objective in results.objectives]
 
 
-def _signals(candidate: Candidate, names: Sequence[str]) -> list[Value]:
+def _scores(candidate: Candidate, names: Sequence[str]) -> list[Value]:
     return [candidate.signals.get(name) for name in names]
 
 
@@ -103,16 +103,16 @@ def _measured_header(names: Sequence[str]) -> list[Value]:
 
 
 def _measured(candidate: Candidate, names: Sequence[str]) -> list[Value]:
-    found: list[Value] = []
+    figures: list[Value] = []
     for name in names:
         summary = candidate.measured.get(name)
-        found += (summary.median, summary.p10, summary.p90) if summary else (None, None, None)
-    return found
+        figures += (summary.median, summary.p10, summary.p90) if summary else (None, None, None)
+    return figures
 
 
 def _phases(trials: Iterable[Trial]) -> list[str]:
-    found = {phase for trial in trials for phase in trial.result.seconds}
-    return [phase for phase in facts.PHASES if phase in found] + sorted(found - set(facts.PHASES))
+    recorded = {phase for trial in trials for phase in trial.result.seconds}
+    return [phase for phase in facts.PHASES if phase in recorded] + sorted(recorded - set(facts.PHASES))
 
 
 def _write(path: Path, rows: Iterable[Sequence[Value]]) -> None:

@@ -57,6 +57,11 @@ def unit_for(unit: str, values: Iterable[float | None]) -> Unit:
     return Unit(symbol, factor or 1.0)
 
 
+def with_unit(label: str, unit: Unit) -> str:
+    """`decode latency (ms)`; the label alone where there is no unit."""
+    return f"{label} ({unit.symbol})" if unit.symbol else label
+
+
 def style_for(unit: str, values: Iterable[float | None], signed: bool = False, digits: int = 3) -> Style:
     """Unit and decimals that give the column's median `digits` significant digits."""
     numbers = finite(values)

@@ -1,6 +1,5 @@
-"""Campaigns from their file to their report: whole, killed, damaged, resumed; exports of what they found."""
+"""Campaigns from their file to their report: whole, killed, damaged, resumed."""
 
-import csv
 import json
 import shutil
 import signal
@@ -8,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 import yaml
@@ -16,52 +14,14 @@ import yaml
 from archsearch.campaign.directory import load_run
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.status import status
-from archsearch.interchange.export import export
 from archsearch.launch import Workers, resume, run
-from archsearch.reporting import write_report
+from archsearch.reporting.report import write_report
 from genomes import InvalidInput, load_architecture
-from genomes.accounting import parameters
 from support import campaigns, interrupting
+from support.pages import csv_rows
 
 PATIENCE_S = 120.0
 TWO = Workers("local", None, 2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """One compilation cache for all runs of this file, empty at its start."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARCHSEARCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("ARCHSEARCH_DEBUG", raising=False)
-        yield
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return campaigns.text_folder(tmp_path_factory.mktemp("text"))
-
-
-@pytest.fixture(scope="module")
-def campaign(text, tmp_path_factory) -> Campaign:
-    return campaigns.load(tmp_path_factory.mktemp("campaign"), campaigns.tiny(text))
-
-
-@pytest.fixture(scope="module")
-def base(campaign, tmp_path_factory) -> Path:
-    """A whole run on one worker; nobody writes into it."""
-    path = tmp_path_factory.mktemp("base") / "run"
-    run(campaign, path, Workers("local", None, 1))
-    return path
-
-
-@pytest.fixture
-def copy(base, tmp_path) -> Path:
-    return Path(shutil.copytree(base, tmp_path / "copy"))
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def archsearch(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -85,8 +45,8 @@ def interrupted(campaign_file: Path, out: Path, signal_number: int, jobs: int) -
 
 def trial_files(path: Path) -> dict[str, bytes]:
     """The trials done, with the time that each took: another run of one would write another."""
-    found = path.glob("candidates/*/trials/*/result.json")
-    return {str(file.relative_to(path)): file.read_bytes() for file in found}
+    files = path.glob("candidates/*/trials/*/result.json")
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
 
 
 # A whole run.
@@ -120,7 +80,7 @@ def test_a_run_leaves_the_promised_files(base, campaign):
     for trial in load_run(base).ledger.trials.values():
         folder = base / trial.directory
         assert json.loads((folder / "result.json").read_text("utf-8")) == trial.result.to_dict()
-        steps = [int(row["step"]) for row in rows(folder / "curve.csv")]
+        steps = [int(row["step"]) for row in csv_rows(folder / "curve.csv")]
         assert steps == list(range(trial.result.resumed_from_step, trial.result.steps))
         assert (folder / "log.txt").read_text("utf-8").count("\n") >= 2
     assert list(base.rglob("*.tmp")) + list(base.rglob(".*")) == []
@@ -143,8 +103,8 @@ def test_the_counts_add_up(base):
     promoted = sum(c.rung == 1 for c in evaluated)
     assert promoted >= campaigns.REFERENCES + 1 + 1
     assert len(counts) == 2 * len(evaluated) + 2 * promoted
-    assert len(rows(base / "report" / "trials.csv")) == len(counts)
-    assert len(rows(base / "report" / "candidates.csv")) == len(fingerprints)
+    assert len(csv_rows(base / "report" / "trials.csv")) == len(counts)
+    assert len(csv_rows(base / "report" / "candidates.csv")) == len(fingerprints)
 
 
 def test_a_promoted_trial_goes_on_from_the_shorter_one(base):
@@ -158,7 +118,7 @@ def test_the_front_is_of_the_last_rung_and_not_dominated(base):
     front = [results.candidate(i) for i in results.front]
     assert front
     assert {c.rung for c in front} == {1}
-    assert [row["id"] for row in rows(base / "report" / "front.csv")] == list(results.front)
+    assert [row["id"] for row in csv_rows(base / "report" / "front.csv")] == list(results.front)
     signs = [1 if o.direction == "min" else -1 for o in results.objectives]
 
     def axes(c):
@@ -167,7 +127,7 @@ def test_the_front_is_of_the_last_rung_and_not_dominated(base):
     rivals = [axes(c) for c in results.candidates if c.rung == 1]
     for winner in map(axes, front):
         assert not [r for r in rivals if r != winner and all(a <= b for a, b in zip(r, winner, strict=True))]
-    row = rows(base / "report" / "front.csv")[0]
+    row = csv_rows(base / "report" / "front.csv")[0]
     assert {"decode_latency_s[raspberry-pi-5,512,1,float32]", "score[text]", "pattern"} <= row.keys()
 
 
@@ -373,7 +333,7 @@ def test_a_candidate_that_fails_is_recorded_and_the_campaign_goes_on(base, copy)
     assert "exists" in failed[0].cause or "directory" in failed[0].cause
     assert failed[0].id not in results.front
     assert status(copy)["failed"] == 1
-    table = {row["id"]: row for row in rows(copy / "report" / "candidates.csv")}
+    table = {row["id"]: row for row in csv_rows(copy / "report" / "candidates.csv")}
     assert table[first.id]["status"] == "failed"
     assert table[first.id]["cause"] == failed[0].cause
     judged = [c for c in results.candidates if c.origin == "searched" and c.status == "evaluated"]
@@ -440,80 +400,3 @@ def test_a_full_disk_stops_the_run_which_goes_on_when_there_is_room(base, text, 
         assert campaigns.outcome(out) == campaigns.outcome(base)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-# Exports.
-
-
-def test_a_winner_is_exported_as_a_specification(base, tmp_path):
-    results = load_run(base).results()
-    winner = results.candidate(results.front[0])
-    out = export(f"{base}#{winner.id}", "spec", tmp_path / "spec")
-    (file,) = out.glob("*.arch.json")
-    architecture = load_architecture(file)
-    assert (architecture.width, len(architecture.blocks), architecture.vocab_size) == (64, 6, 512)
-    assert parameters(architecture) == winner.parameters["target"]
-    card = (out / "README.md").read_text("utf-8")
-    assert winner.pattern in card
-    assert f"{winner.parameters['target']:,}" in card
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["spec"]
-
-
-def test_an_exported_proxy_reproduces_its_recorded_loss(base, tmp_path):
-    import jax
-    import jax.numpy as jnp
-
-    from proxies.model import Model
-    from proxies.training.checkpoints import load_weights
-    from proxies.training.trials import held_out_batches
-    from proxies.trial import TrialConfig
-
-    results = load_run(base).results()
-    for name in (results.front[0], "lfm2"):
-        out = export(f"{base}#{name}", "flax", tmp_path / name)
-        for task in ("text", "in-context-recall"):
-            folder = out / task
-            architecture = load_architecture(folder / "proxy.arch.json")
-            weights = load_weights(folder / "weights", architecture)
-            recorded = json.loads((folder / "result.json").read_text("utf-8"))
-            assert recorded["steps"] == 10
-            config = TrialConfig.model_validate(recorded["config"])
-            total = judged = 0.0
-            for batch in held_out_batches(config.make_task(), "test", config):
-                logits = Model(architecture).apply(
-                    {"params": weights}, jnp.asarray(batch.tokens), method="forward"
-                )
-                log_p = np.asarray(jax.nn.log_softmax(logits))
-                chosen = np.take_along_axis(log_p, np.asarray(batch.targets)[..., None], axis=-1)[..., 0]
-                total -= float((chosen * batch.weights).sum())
-                judged += float(batch.weights.sum())
-            assert total / judged == pytest.approx(recorded["loss"], rel=1e-4)
-
-
-def test_a_candidate_of_the_first_rung_can_be_exported_too(base, tmp_path):
-    lower = next(c for c in load_run(base).results().candidates if c.rung == 0)
-    out = export(f"{base}#{lower.id}", "flax", tmp_path / "out")
-    assert json.loads((out / "text" / "result.json").read_text("utf-8"))["steps"] == 5
-
-
-def test_what_cannot_be_exported_is_refused(base, tmp_path):
-    results = load_run(base).results()
-    winner = results.front[0]
-    rejected = next(c for c in results.candidates if c.status == "rejected")
-    architecture = base / "candidates" / rejected.fingerprint / "target.arch.json"
-    (tmp_path / "taken").mkdir()
-    cases = [
-        (f"{base}#nobody", "spec", "new", list(results.front)),
-        (f"{base}#", "spec", "new", list(results.front)),
-        (f"{base}#{winner}", "onnx", "new", ["onnx", "spec", "flax"]),
-        (f"{base}#{winner}", "spec", "taken", ["exists"]),
-        (str(architecture), "flax", "new", ["no trained weights", "DIR#ID"]),
-        (f"{base}#{rejected.id}", "flax", "new", [rejected.id, "never trained"]),
-        (f"{tmp_path}#{winner}", "spec", "new", ["not the directory of a run"]),
-    ]
-    for source, format, out, said in cases:
-        with pytest.raises(InvalidInput) as caught:
-            export(source, format, tmp_path / out)
-        assert [words for words in said if words not in str(caught.value)] == [], str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
-    assert list((tmp_path / "taken").iterdir()) == []

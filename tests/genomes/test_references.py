@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 from rich.console import Console
 
-from archsearch.cli.show import tables as show
+from archsearch.cli.show import architectures as show
 from genomes import (
     REFERENCES,
     Architecture,

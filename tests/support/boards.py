@@ -6,8 +6,8 @@ from typing import Any
 
 from archsearch.campaign.journal import Event
 from archsearch.launch import Workers
-from hardware_profiles import device, read_device
-from support import campaigns
+from hardware_profiles import device, read_device, this_machine
+from support import campaigns, llama_cpp_cases
 
 ONE = Workers("local", None, 1)
 ANSWERS = """
@@ -18,8 +18,8 @@ time.sleep(0.3)
 blocks = len(json.loads(pathlib.Path(sys.argv[1]).read_text())["blocks"])
 figure = {"p10": 0.9 * blocks, "median": 1.0 * blocks, "p90": 1.5 * blocks}
 names = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
-found = {name: figure for name in names} | {"repeat_spread": 0.07, "stable": False, "disturbed": "no"}
-print(json.dumps(found))
+figures = {name: figure for name in names} | {"repeat_spread": 0.07, "stable": False, "disturbed": "no"}
+print(json.dumps(figures))
 """
 LIES = "print('{{\"prefill_latency_s\": 1}}')"
 
@@ -59,3 +59,13 @@ def identity(event: Event) -> tuple[object, ...]:
     return tuple(
         event[key] for key in ("candidate", "device", "context", "batch", "dtype", "weights", "cache")
     )
+
+
+def llama_cpp_profile(folder: Path) -> str:
+    """The path of a device file as llama.cpp's calibration of this machine would write it."""
+    made = llama_cpp_cases.device()
+    assert made.provenance is not None
+    here = made.provenance.model_copy(update={"threads": this_machine().cores})
+    path = folder / "llama-cpp.yaml"
+    path.write_text(made.model_copy(update={"provenance": here}).to_yaml(), encoding="utf-8")
+    return str(path)

@@ -41,22 +41,22 @@ def wait_until(process: "subprocess.Popen[str]", seen: Callable[[], object]) -> 
 
 
 def descendants(process: "subprocess.Popen[str]", words: str) -> list[psutil.Process]:
-    """Those of a process whose command holds these words."""
-    found = []
+    """The children of a process, and theirs, whose command holds these words."""
+    matching = []
     for child in psutil.Process(process.pid).children(recursive=True):
         try:
             if words in " ".join(child.cmdline()):
-                found.append(child)
+                matching.append(child)
         except psutil.NoSuchProcess:
             continue
-    return found
+    return matching
 
 
 def stop(process: "subprocess.Popen[str]", number: int, group: bool) -> tuple[int, str]:
     """Send a signal, as a terminal does to the whole group; exit code and stderr, after all has ended."""
     started = psutil.Process(process.pid).children(recursive=True)
     (os.killpg if group else os.kill)(process.pid, number)
-    _, told = process.communicate(timeout=PATIENCE_S)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     _, alive = psutil.wait_procs(started, timeout=10.0)
     assert alive == []
-    return process.returncode, told
+    return process.returncode, errors

@@ -1,6 +1,14 @@
-"""Pages, read back."""
+"""Pages and tables of a report, read back."""
 
+import csv
 from html.parser import HTMLParser
+from pathlib import Path
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table, by the names of its columns."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 class Page(HTMLParser):

@@ -56,9 +56,9 @@ def conformance(source: str | None, console: Console) -> bool:
     problems: list[str] = []
 
     def rows() -> Iterator[tuple[str, ...]]:
-        for name, found in zip(blocks, check(list(blocks.values()), width), strict=True):
-            problems.extend(f"{name}: {each}: {words}" for each, words in found.items() if words is not None)
-            yield name, *("ok" if words is None else "[red]no[/red]" for words in found.values())
+        for name, verdicts in zip(blocks, check(list(blocks.values()), width), strict=True):
+            problems.extend(f"{name}: {each}: {words}" for each, words in verdicts.items() if words)
+            yield name, *("[red]no[/red]" if words else "ok" for words in verdicts.values())
 
     table = new_table(f"conformance at width {width}", "operator", *PROPERTIES)
     with console.status("") as status:

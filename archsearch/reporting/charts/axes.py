@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from archsearch.campaign.objectives import Objective
-from archsearch.reporting.units import MINUS, Unit, finite, unit_for
+from archsearch.reporting.units import MINUS, Unit, finite, unit_for, with_unit
 
 _PADDING = 0.06
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -64,11 +64,6 @@ def amount_axis(title: str, values: Sequence[float]) -> Axis:
     low, high = min([0.0, *values]), max([0.0, *values])
     slack = _PADDING * (high - low) or 1.0
     return _framed(title, low - (slack if low else 0.0), high + slack, log=False, unit=Unit(""))
-
-
-def with_unit(label: str, unit: Unit) -> str:
-    """`decode latency (ms)`; the label alone where there is no unit."""
-    return f"{label} ({unit.symbol})" if unit.symbol else label
 
 
 def _axis(title: str, low: float, high: float, unit: Unit) -> Axis:

@@ -1,4 +1,4 @@
-"""Pictures as plain values: a list of marks that `svg` turns into markup and `pictures` into a PNG.
+"""Pictures as plain values: a list of marks that `svg` turns into markup and `png` into a file.
 
 Coordinates are pixels from the top left corner; colours are roles of the palette.
 """
@@ -63,7 +63,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextLine:
     """One line of text; `y` is its baseline, `size` the font's in pixels."""
 
     x: float
@@ -78,7 +78,7 @@ class Text:
     id: str = ""
 
 
-Item = Line | Mark | Box | Text
+Item = Line | Mark | Box | TextLine
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,28 @@ class Drawing:
     items: tuple[Item, ...]
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A drawing with its place in a report."""
+
+    slug: str
+    """The name of its file without suffix."""
+    title: str
+    drawing: Drawing
+    notes: tuple[str, ...] = ()
+    """Sentences to print below it."""
+
+
 def corners(mark: Mark) -> tuple[Point, ...]:
     """The outline of a mark that is no circle."""
     count, turn, size = _CORNERS[mark.symbol]
-    found = []
+    points = []
     for index in range(count):
         inner = mark.symbol == "star" and index % 2
         radius = mark.radius * size * (_INNER if inner else 1.0)
         angle = math.radians(turn + 360.0 * index / count)
-        found.append((mark.x + radius * math.sin(angle), mark.y - radius * math.cos(angle)))
-    return tuple(found)
+        points.append((mark.x + radius * math.sin(angle), mark.y - radius * math.cos(angle)))
+    return tuple(points)
 
 
 def text_width(text: str, size: float, mono: bool = False) -> float:

@@ -12,33 +12,23 @@ from archsearch.reporting.charts.drawing import (
     Item,
     Line,
     Mark,
+    Picture,
     Point,
     Symbol,
-    Text,
+    TextLine,
     text_width,
     wrapped,
 )
+from archsearch.reporting.charts.frame import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from archsearch.reporting.charts.labels import Wanted, place
 from archsearch.reporting.units import quantity
 
-WIDTH, HEIGHT = 480.0, 400.0
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 470.0, 40.0, 330.0
 _SYMBOLS: tuple[Symbol, ...] = (
     *("square", "diamond", "triangle", "triangle-down", "pentagon", "star", "hexagon"),
 )
 _MOST_BARS = 8
 _LONGEST_BAR = 0.25
 """Intervals are drawn for at most so many winners, and where the median is at most this share of the axis."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawing, its file name without suffix, its title, and what has to be said below it."""
-
-    slug: str
-    title: str
-    drawing: Drawing
-    notes: tuple[str, ...] = ()
 
 
 def objective_pairs(results: Results) -> list[tuple[Objective, Objective]]:
@@ -89,10 +79,10 @@ def front_picture(results: Results, across: Objective, upright: Objective, slug:
     )
     if not shown:
         labels = [
-            Text((LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2, "nothing evaluated yet", 11.5, "muted", "middle")
+            TextLine((LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2, "nothing evaluated yet", 11.5, "muted", "middle")
         ]
     leaders = [item for item in labels if isinstance(item, Line)]
-    texts = [item for item in labels if isinstance(item, Text)]
+    texts = [item for item in labels if isinstance(item, TextLine)]
     items = (*_frame(plot), *dots, *steps, *bars, *leaders, *points, *texts, *_legend(results))
     title = f"{_short(upright)} against {_short(across)}"
     alt = (
@@ -159,11 +149,11 @@ def _frame(plot: _Plot) -> list[Item]:
     for value, text in plot.x.ticks:
         x = plot.px(plot.x.fraction(value))
         items.append(Line(((x, TOP), (x, BOTTOM)), "grid"))
-        items.append(Text(x, BOTTOM + 15, text, 10.5, "muted", "middle"))
+        items.append(TextLine(x, BOTTOM + 15, text, 10.5, "muted", "middle"))
     for value, text in plot.y.ticks:
         y = plot.py(plot.y.fraction(value))
         items.append(Line(((LEFT, y), (RIGHT, y)), "grid"))
-        items.append(Text(LEFT - 6, y + 3.7, text, 10.5, "muted", "end"))
+        items.append(TextLine(LEFT - 6, y + 3.7, text, 10.5, "muted", "end"))
     for axis, objective in ((plot.x, plot.across), (plot.y, plot.upright)):
         for words, bound in (("at most", objective.at_most), ("at least", objective.at_least)):
             if bound is not None and 0 < axis.fraction(bound) < 1:
@@ -171,14 +161,14 @@ def _frame(plot: _Plot) -> list[Item]:
                 ends = ((x, TOP), (x, BOTTOM)) if axis is plot.x else ((LEFT, y), (RIGHT, y))
                 items.append(Line(ends, "strong", dashed=True))
                 place = (x + 4, BOTTOM - 5) if axis is plot.x else (LEFT + 4, y - 4)
-                items.append(Text(*place, words, 9.5, "muted", halo=True))
+                items.append(TextLine(*place, words, 9.5, "muted", halo=True))
     items.append(Line(((LEFT, BOTTOM), (RIGHT, BOTTOM)), "rule"))
     items.append(Line(((LEFT, TOP), (LEFT, BOTTOM)), "rule"))
     upright = plot.y.title.replace("← better", "↓ better").replace("better →", "↑ better")
     for number, line in enumerate(reversed(wrapped(upright, 11.5, WIDTH - 8))):
-        items.append(Text(4, TOP - 12 - 14 * number, line, 11.5))
+        items.append(TextLine(4, TOP - 12 - 14 * number, line, 11.5))
     for number, line in enumerate(wrapped(plot.x.title, 11.5, RIGHT - 8)):
-        items.append(Text(RIGHT, BOTTOM + 36 + 14 * number, line, 11.5, anchor="end"))
+        items.append(TextLine(RIGHT, BOTTOM + 36 + 14 * number, line, 11.5, anchor="end"))
     return items
 
 
@@ -190,7 +180,7 @@ def _legend(results: Results) -> list[Item]:
     items: list[Item] = []
     x = LEFT
     for mark, words in entries:
-        items += [replace(mark, x=x + 4, y=HEIGHT - 10), Text(x + 14, HEIGHT - 6.4, words, 10, "muted")]
+        items += [replace(mark, x=x + 4, y=HEIGHT - 10), TextLine(x + 14, HEIGHT - 6.4, words, 10, "muted")]
         x += 32 + 0.95 * text_width(words, 10)
     return items
 

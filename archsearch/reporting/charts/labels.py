@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import hypot
 
-from archsearch.reporting.charts.drawing import Anchor, Item, Line, Mark, Point, Text, text_width
+from archsearch.reporting.charts.drawing import Anchor, Item, Line, Mark, Point, TextLine, text_width
 
 SIZE = 10.0
 _AWAY = (8.0, 17.0, 30.0)
@@ -73,7 +73,7 @@ def place(
     return items
 
 
-def _option(want: Wanted, away: float, direction: Point) -> tuple[Text, Rectangle, float]:
+def _option(want: Wanted, away: float, direction: Point) -> tuple[TextLine, Rectangle, float]:
     mark, width = want.mark, text_width(want.text, SIZE, want.mono)
     x, y = mark.x + away * direction[0], mark.y + away * direction[1]
     anchor: Anchor = "middle" if direction[0] == 0 else "start" if direction[0] > 0 else "end"
@@ -81,7 +81,7 @@ def _option(want: Wanted, away: float, direction: Point) -> tuple[Text, Rectangl
     middle = y + 3.0 * direction[1] if direction[0] == 0 else y
     box = (left, middle - 0.55 * SIZE, left + width, middle + 0.55 * SIZE)
     role = "front" if mark.fill == "front" else "ink"
-    text = Text(x, middle + 0.35 * SIZE, want.text, SIZE, role, anchor, want.mono, halo=True, id=mark.id)
+    text = TextLine(x, middle + 0.35 * SIZE, want.text, SIZE, role, anchor, want.mono, halo=True, id=mark.id)
     return text, box, away
 
 

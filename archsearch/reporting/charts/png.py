@@ -1,9 +1,6 @@
 """Drawings as PNG files: matplotlib as a canvas, by its object-oriented interface and the Agg backend."""
 
-import re
 import warnings
-from collections import Counter
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,13 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 
-from archsearch.campaign.objectives import Objective
-from archsearch.campaign.results import Results
-from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Mark, Text, corners
-from archsearch.reporting.charts.front import Picture, front_picture, objective_pairs
-from archsearch.reporting.charts.history import hypervolume_picture
+from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Mark, Picture, TextLine, corners
 from archsearch.reporting.charts.palette import COLOURS
-from archsearch.reporting.charts.patterns import patterns_picture
 
 PIXELS = 2.5
 """PNG pixels to one of the drawing's."""
@@ -30,21 +22,6 @@ _ALIGNMENT: dict[str, Literal["left", "center", "right"]] = {
     "middle": "center",
     "end": "right",
 }
-
-
-def front_pictures(results: Results) -> list[Picture]:
-    """One for each pair of objectives, named like `front-quality-decode_latency_s`."""
-    slugs = _slugs(results.objectives)
-    pairs = zip(objective_pairs(results), combinations(results.objectives, 2), strict=True)
-    return [
-        front_picture(results, across, upright, f"front-{slugs[first.name]}-{slugs[second.name]}")
-        for (across, upright), (first, second) in pairs
-    ]
-
-
-def all_pictures(results: Results) -> list[Picture]:
-    """The fronts, the hypervolume and the patterns."""
-    return [*front_pictures(results), hypervolume_picture(results), patterns_picture(results)]
 
 
 def write_pictures(pictures: list[Picture], folder: Path) -> list[Path]:
@@ -105,7 +82,7 @@ def _draw(axes: Axes, item: Item, order: int) -> None:
                     zorder=order,
                 )
             )
-        case Text():
+        case TextLine():
             text = axes.text(
                 item.x,
                 item.y,
@@ -125,14 +102,3 @@ def _draw(axes: Axes, item: Item, order: int) -> None:
 
 def _colour(role: str) -> str:
     return COLOURS[role].light
-
-
-def _slugs(objectives: tuple[Objective, ...]) -> dict[str, str]:
-    """A short file name for each objective: its metric, with the workload where two share a metric."""
-    metrics = Counter(o.metric for o in objectives)
-    slugs: dict[str, str] = {}
-    for objective in objectives:
-        words = re.sub(r"[^\w]+", "-", objective.metric if metrics[objective.metric] == 1 else objective.name)
-        slug = words.strip("-")[:60] or "objective"
-        slugs[objective.name] = f"{slug}-{len(slugs) + 1}" if slug in slugs.values() else slug
-    return slugs

@@ -41,8 +41,8 @@ _STORED = re.compile(r"(?<=\s)(?:weights|cache)=\w+(?=\s|$)")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One block: `attn` over `¼`."""
+class BlockCell:
+    """One block of a strip: `attn` over `¼`."""
 
     operator: str
     detail: str
@@ -56,7 +56,7 @@ class Cell:
         return f"{self.operator} {self.detail}".strip()
 
 
-def cells(candidate: Candidate) -> list[Cell]:
+def cells(candidate: Candidate) -> list[BlockCell]:
     """The strip of a candidate.
 
     A layout that this installation cannot read (an operator of a package that is missing) is shown by its
@@ -68,7 +68,7 @@ def cells(candidate: Candidate) -> list[Cell]:
         words = _WORDS.findall(_STORED.sub("", candidate.pattern))
         kinds = [*candidate.kinds, *["skip"] * len(words)]
         return [_unread(word, kind_role(kind)) for word, kind in zip(words, kinds, strict=False)]
-    return [Cell(_name(b), _detail(b), kind_role(b.operator.kind), str(b)) for b in blocks]
+    return [BlockCell(_name(b), _detail(b), kind_role(b.operator.kind), str(b)) for b in blocks]
 
 
 def stored(candidate: Candidate) -> str:
@@ -114,7 +114,7 @@ def _number(value: Fraction) -> str:
     return f"{float(value):.3g}" if isfinite(float(value)) else str(value)
 
 
-def _unread(word: str, role: str) -> Cell:
+def _unread(word: str, role: str) -> BlockCell:
     name, _, arguments = word.partition("(")
     detail = arguments.rstrip(")").split(",")[0].strip()
-    return Cell(_short(name.strip()), detail if len(detail) <= _LONGEST else "", role, word)
+    return BlockCell(_short(name.strip()), detail if len(detail) <= _LONGEST else "", role, word)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Mark, Text, corners
+from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Mark, TextLine, corners
 
 
 def svg(drawing: Drawing) -> Markup:
@@ -42,7 +42,7 @@ def _add(root: ElementTree.Element, item: Item) -> None:
             ElementTree.SubElement(
                 root, "rect", {"class": classes} | {key: f"{value:.1f}" for key, value in size.items()}
             )
-        case Text():
+        case TextLine():
             names = [f"fill-{item.role}"]
             flags = {"typewriter": item.mono, "bold": item.bold, "halo": item.halo}
             names += [name for name, on in flags.items() if on]

@@ -1,48 +1,29 @@
 """Finalists: the best candidates measured by real commands and processes; killed, resumed, refused, shown."""
 
-import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from archsearch.campaign.directory import RunDirectory, load_run
+from archsearch.campaign.directory import load_run
 from archsearch.campaign.events import FinalistsChosen
 from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.forecast import seconds_left
 from archsearch.campaign.journal import read_journal
 from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Summary
 from archsearch.campaign.status import status
 from archsearch.campaign.summary import ranked
-from archsearch.evidence.finalists import places
 from archsearch.launch import resume, run
-from archsearch.reporting import measured, write_report
 from genomes import InvalidInput, load_architecture
-from hardware_profiles import (
-    Device,
-    Provenance,
-    Workload,
-    device,
-    load_device,
-    this_machine,
-)
-from hardware_profiles.runtimes import table as runtimes
 from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
-from hardware_profiles.runtimes.table import LLAMA_CPP
-from support import GOLDEN, campaigns, llama_cpp_cases, report_cases
-from support.boards import ONE, board, identity, small
-from support.pages import Page
+from support import GOLDEN, campaigns
+from support.boards import ONE, board, identity, llama_cpp_profile, small
 
 PATIENCE_S = 150.0
 WITNESS = """
@@ -61,39 +42,19 @@ print(json.dumps({name: figure for name in names}))
 """Measures nothing, but sees which workers of the run are alive meanwhile."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARCHSEARCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
+@pytest.fixture(scope="module")
+def folder(boards_folder) -> Path:
+    return boards_folder
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("boards")
+def campaign(boards_campaign) -> Campaign:
+    return boards_campaign
 
 
 @pytest.fixture(scope="module")
-def campaign(folder) -> Campaign:
-    return campaigns.load(folder, small(folder))
-
-
-@pytest.fixture(scope="module")
-def base(campaign, tmp_path_factory) -> Path:
-    """A whole run; nobody writes into it."""
-    path = tmp_path_factory.mktemp("base") / "run"
-    run(campaign, path, ONE)
-    return path
-
-
-@pytest.fixture
-def copy(base, tmp_path) -> Path:
-    return Path(shutil.copytree(base, tmp_path / "copy"))
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def base(measured_run) -> Path:
+    return measured_run
 
 
 # A whole run.
@@ -141,30 +102,6 @@ def test_measuring_is_no_time_of_the_workers(base):
     ledger = load_run(base).ledger
     assert ledger.wall_seconds() - ledger.worker_seconds() >= sum(ledger.measurement_seconds) - 0.05
     assert sum(ledger.measurement_seconds) > 0.6
-
-
-def test_what_was_measured_has_its_own_columns(base):
-    results = load_run(base).results()
-    for name in ("front.csv", "candidates.csv"):
-        table = {row["id"]: row for row in rows(base / "report" / name)}
-        added = [column for column in next(iter(table.values())) if column.startswith("measured_")]
-        asked = [results.objectives[index].name for index in (1, 3)]
-        assert added == [f"measured_{name}{end}" for name in asked for end in ("", ".p10", ".p90")]
-        for identifier, row in table.items():
-            expected = ["3.0", "2.7", "4.5"] * 2 if identifier in results.finalists else [""] * 6
-            assert [row[column] for column in added] == expected
-
-
-def test_the_page_compares_predicted_with_measured(base):
-    results = load_run(base).results()
-    page = Page(base / "report" / "index.html")
-    assert "Finalists, measured again" in page.text
-    assert "In the median predictions were off by 100 % in decode latency on" in page.text
-    assert "0 of 4 measured figures lie in the predicted interval" in page.text
-    assert "not stable (processes 7.0 % apart)" in page.text
-    assert "failed: device lies: prefill_latency_s = 1; expected" in page.text
-    assert "Not measured: peak memory on raspberry-pi-5 at 1024 tokens; raspberry-pi-5 is not" in page.text
-    assert len(measured.rows(results)) == 6
 
 
 # Killed and resumed.
@@ -306,16 +243,6 @@ def test_no_worker_of_a_cluster_is_left_while_finalists_are_measured(tmp_path):
     seen_by_a_witness(tmp_path, "--address", "auto")
 
 
-def llama_cpp_profile(folder: Path) -> str:
-    """The path of a device file as llama.cpp's calibration of this machine would write it."""
-    made = llama_cpp_cases.device()
-    assert made.provenance is not None
-    here = made.provenance.model_copy(update={"threads": this_machine().cores})
-    path = folder / "llama-cpp.yaml"
-    path.write_text(made.model_copy(update={"provenance": here}).to_yaml(), encoding="utf-8")
-    return str(path)
-
-
 @pytest.mark.slow
 def test_a_profile_of_llama_cpp_is_measured_by_llama_cpp(tmp_path):
     """All that was trained: measured where a class of llama.cpp holds it, else a failure that says why."""
@@ -348,117 +275,6 @@ def test_a_profile_of_llama_cpp_is_measured_by_llama_cpp(tmp_path):
     }
 
 
-# What can be measured, and what is refused before the run.
-
-
-def on(folder: Path, *sections: dict[str, Any], count: object = 1) -> Campaign:
-    data = small(folder) | {"finalists": {"count": count}}
-    data["objectives"] = [{"metric": "quality"}, *sections]
-    return campaigns.load(folder, data)
-
-
-def laptop(**changes: Any) -> Device:
-    """A measured profile of this machine."""
-    machine = this_machine()
-    here = {"processor": machine.processor, "threads": machine.cores, "date": date.today()}
-    provenance = Provenance(**({"runtime": "jax-cpu", "runtime_version": "0.10"} | here | changes))
-    return device("raspberry-pi-5").model_copy(update={"calibration": "measured", "provenance": provenance})
-
-
-def places_of(campaign: Campaign, found: Device) -> list[tuple[object, str]]:
-    return [(p.way, p.why_not) for p in places(Pricing.of(campaign, {"laptop": found}))]
-
-
-def test_a_device_is_this_machine_where_its_profile_says_so(tmp_path):
-    campaign = on(tmp_path, {"metric": "decode_latency_s", "device": "laptop"})
-    assert places_of(campaign, laptop()) == [("here", "")]
-    for change, said in (
-        ({"processor": "Z80"}, "laptop was measured on Z80 with"),
-        ({"threads": 999}, "with 999 threads, and this machine is"),
-        ({"runtime": "jax-gpu"}, "laptop was measured with jax-gpu, not jax-cpu"),
-        ({"runtime": "llama.cpp-gpu"}, "laptop was measured with llama.cpp-gpu, not llama.cpp-cpu"),
-        ({"runtime": "llama.cpp-cpu", "threads": 999}, "with 999 threads, and this machine is"),
-        ({"runtime": "iree-cpu"}, "provenance.runtime = 'iree-cpu'; nothing measures with it here"),
-    ):
-        ((way, why_not),) = places_of(campaign, laptop(**change))
-        assert way is None
-        assert said in why_not
-        assert why_not.endswith("and no measure_command is given")
-        beside = laptop(**change).model_copy(update={"measure_command": ("measure", "{arch}")})
-        assert places_of(campaign, beside) == [("command", "")]
-
-
-def test_types_that_jax_cannot_measure_are_said(tmp_path):
-    one = {"metric": "decode_latency_s", "device": "laptop"}
-    campaign = on(
-        tmp_path, one, one | {"weights": "int4"}, one | {"cache": "int8"}, one | {"weights": "float32"}
-    )
-    found = places(Pricing.of(campaign, {"laptop": laptop()}))
-    assert [place.way for place in found] == ["here", "here", None]
-    assert "cache = 'int8'; with dtype = 'float32', jax is measured with float32" in found[2].why_not
-    # float32 weights are those of float32: one measurement answers both
-    assert [len(place.objectives) for place in found] == [2, 1, 1]
-    assert found[1].workload == Workload(weights="int4")
-
-
-def test_a_profile_is_measured_by_its_own_runtime(tmp_path):
-    one = {"metric": "decode_latency_s", "device": "laptop", "weights": "int4", "cache": "float16"}
-    campaign = on(tmp_path, one, one | {"batch": 2}, one | {"dtype": "bfloat16"}, one | {"cache": "bfloat16"})
-    found = places(Pricing.of(campaign, {"laptop": laptop(runtime="llama.cpp-cpu")}))
-    assert [place.way for place in found] == ["here", None, None, None]
-    for place, said in zip(
-        found[1:],
-        (
-            "laptop: batch = 2; llama.cpp is measured with 1 at most",
-            "laptop: dtype = 'bfloat16'; with dtype = 'bfloat16', llama.cpp is measured with float32",
-            "laptop: cache = 'bfloat16'; with dtype = 'float32', llama.cpp is measured with float32, float16",
-        ),
-        strict=True,
-    ):
-        assert said in place.why_not
-
-
-def test_a_runtime_that_is_not_installed_is_said_before_the_run(tmp_path, monkeypatch):
-    asked = {"device": llama_cpp_profile(tmp_path), "weights": "int8", "cache": "float16"}
-    campaign = on(tmp_path, {"metric": "decode_latency_s", **asked})
-    absent = replace(LLAMA_CPP, packages=("no_such_package",))
-    monkeypatch.setitem(runtimes.RUNTIMES, "llama.cpp", absent)
-    said = r"needs no_such_package; install them with pip install arch"
-    with pytest.raises(InvalidInput, match=said):
-        run(campaign, tmp_path / "run", ONE)
-    assert not (tmp_path / "run").exists()
-    name = str(asked["device"])
-    RunDirectory(tmp_path / "run").create(campaign, {name: load_device(Path(name))})
-    with pytest.raises(InvalidInput, match=said):
-        resume(tmp_path / "run", ONE)
-    assert campaigns.events(tmp_path / "run", "run") == []
-
-
-@pytest.mark.parametrize(
-    ("count", "sections", "said"),
-    [
-        (-1, [], ["finalists.count = -1", "greater than or equal to 0"]),
-        (101, [], ["finalists.count = 101", "less than or equal to 100"]),
-        (
-            1,
-            [{"metric": "decode_latency_s", "device": "raspberry-pi-5"}],
-            ["finalists.count = 1", "raspberry-pi-5 is not this machine", "measure_command", "this-machine"],
-        ),
-        (3, [{"metric": "parameters"}], ["finalists.count = 3", "no objective is one of prefill_latency_s"]),
-        (1, [{"metric": "decode_latency_s", "device": "{odd}"}], ["measure_command", "'{where}'", "{arch}"]),
-    ],
-)
-def test_what_cannot_be_measured_is_refused_before_the_run(tmp_path, count, sections, said):
-    odd = board(tmp_path, "odd", "measure", "{where}")
-    sections = [
-        {key: odd if value == "{odd}" else value for key, value in section.items()} for section in sections
-    ]
-    with pytest.raises(InvalidInput) as caught:
-        run(on(tmp_path, *sections, count=count), tmp_path / "run", ONE)
-    assert [words for words in said if words not in str(caught.value)] == [], str(caught.value)
-    assert not (tmp_path / "run").exists()
-
-
 # The record, and what is made of it.
 
 
@@ -489,36 +305,3 @@ def test_the_time_left_is_that_of_the_measurements_left(campaign):
     assert seconds_left(ledger, 2) == pytest.approx(2 * 4.0)
     ledger.finalists = FinalistsChosen(candidates=(), measurements=0, unmeasured={})
     assert seconds_left(Ledger(campaign, finalists=ledger.finalists), 2) == 0.0
-
-
-def test_the_errors_of_predictions_in_words(tmp_path):
-    results = report_cases.build()
-    latency, memory = results.objectives[1:]
-    first, second, third = (results.candidate(i) for i in results.front[:3])
-
-    def times(candidate, factor):
-        value = factor * candidate.objectives[latency.name]
-        return {latency.name: Summary(value, 0.9 * value, 1.1 * value, 0.03, True, True)}
-
-    chosen = [
-        replace(first, measured=times(first, 1.25)),
-        replace(second, measured=times(second, 0.98)),
-        replace(third, measured_failures={latency.name: "<b>killed</b>"}),
-    ]
-    others = [c for c in results.candidates if c.id not in {c.id for c in chosen}]
-    told = replace(
-        results,
-        candidates=(*chosen, *others),
-        finalists=tuple(c.id for c in chosen),
-        unmeasured={memory.name: "no command"},
-    )
-    assert [row.error for row in measured.rows(told)] == ["\u221220.0 %", "+2.0 %", "\u2013"]
-    assert measured.lead(told).startswith(
-        "In the median predictions were off by 11 % in decode latency on this"
-    )
-    assert "(at most 20 %). 1 of 2 measured figures lie in" in measured.lead(told)
-    page = write_report(told, tmp_path / "report")
-    assert "<b>killed" not in page.read_text("utf-8")
-    assert "failed: <b>killed</b>" in Page(page).text
-    assert "other programs ran meanwhile" in Page(page).text
-    assert "Finalists" not in Page(write_report(results, tmp_path / "plain")).text

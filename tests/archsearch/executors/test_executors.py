@@ -363,14 +363,14 @@ def test_workers_end_with_their_driver(name: str, ending: signal.Signals) -> Non
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1", "ray://127.0.0.1:port", "127.0.0.1:6379", "yes", ""])
 def test_an_address_that_is_none(address: str) -> None:
-    with pytest.raises(InvalidInput, match='neither "auto" nor'):
+    with pytest.raises(InvalidInput, match=r"legal: auto, ray://HOST:PORT"):
         make_executor("ray", None, address, WorkerSettings())
 
 
 def test_a_ray_that_does_not_answer() -> None:
     with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(InvalidInput, match="nothing answers at 'ray://127"):
+        with pytest.raises(InvalidInput, match=r"address = 'ray://127.*nothing answers"):
             make_executor("ray", None, f"ray://127.0.0.1:{taken.getsockname()[1]}", WorkerSettings())
 
 
@@ -394,5 +394,5 @@ def test_settings_out_of_range(wrong: dict[str, Any]) -> None:
 
 
 def test_no_workers_are_no_executor() -> None:
-    with pytest.raises(InvalidInput, match="workers: 0"):
+    with pytest.raises(InvalidInput, match="workers = 0"):
         make_executor("local", 0, None, WorkerSettings())

@@ -1,20 +1,27 @@
 """The winners' layouts one below the other, the references below them, with quality and cost beside."""
 
-from archsearch.campaign.objectives import QUALITY, Objective
 from archsearch.campaign.results import Candidate, Results
 from archsearch.reporting import facts
-from archsearch.reporting.charts.axes import with_unit
-from archsearch.reporting.charts.drawing import Box, Drawing, Item, Line, Text, text_width, wrapped
-from archsearch.reporting.charts.front import Picture
+from archsearch.reporting.charts.drawing import (
+    Box,
+    Drawing,
+    Item,
+    Line,
+    Picture,
+    TextLine,
+    text_width,
+    wrapped,
+)
 from archsearch.reporting.charts.palette import KINDS
-from archsearch.reporting.charts.strips import Cell, cells, stored
-from archsearch.reporting.units import Style, style_for
+from archsearch.reporting.charts.strips import BlockCell, cells, stored
+from archsearch.reporting.columns import objective_style
+from archsearch.reporting.units import with_unit
 
 MOST_ROWS = 40
 _ROW, _CELL_HEIGHT, _COLUMN, _EDGE = 34.0, 26.0, 112.0, 16.0
 
 
-def patterns_picture(results: Results) -> Picture:
+def layouts_picture(results: Results) -> Picture:
     """One strip a winner, at most 40, then the references that are not among them."""
     winners = facts.winners(results)
     rows = winners[:MOST_ROWS]
@@ -34,73 +41,63 @@ def patterns_picture(results: Results) -> Picture:
     for number, head in enumerate(heads):
         for above, line in enumerate(reversed(head)):
             x = columns_left + _COLUMN * (number + 1)
-            items.append(Text(x, y - 6 - 12.5 * above, line, 10, "muted", "end"))
+            items.append(TextLine(x, y - 6 - 12.5 * above, line, 10, "muted", "end"))
     items.append(Line(((_EDGE, y), (width - _EDGE, y)), "rule"))
     y += 6
     for heading, group in (("", rows), ("references", others)):
         if heading and group:
-            items.append(Text(_EDGE, y + 18, heading, 10.5, "muted"))
+            items.append(TextLine(_EDGE, y + 18, heading, 10.5, "muted"))
             items.append(Line(((_EDGE, y + 24), (width - _EDGE, y + 24)), "rule"))
             y += 30
         for candidate in group:
             items += _row(candidate, strips[candidate.id], cell, y, strip_left)
             for number, objective in enumerate(results.objectives):
                 text = styles[objective.name].text(facts.value(candidate, objective))
-                items.append(Text(columns_left + _COLUMN * (number + 1), y + 21, text, 11.5, "ink", "end"))
+                items.append(
+                    TextLine(columns_left + _COLUMN * (number + 1), y + 21, text, 11.5, "ink", "end")
+                )
             y += _ROW
     if not rows:
-        items.append(Text(_EDGE, y + 20, "no candidate is on the front yet", 11.5, "muted"))
+        items.append(TextLine(_EDGE, y + 20, "no candidate is on the front yet", 11.5, "muted"))
         y += _ROW
     if hidden := len(winners) - len(rows):
-        items.append(Text(_EDGE, y + 16, f"and {hidden} more in front.csv", 10.5, "muted"))
+        items.append(TextLine(_EDGE, y + 16, f"and {hidden} more in front.csv", 10.5, "muted"))
         y += 22
     alt = f"Layouts of {len(rows)} winners and {len(others)} references, one coloured cell a block."
     return Picture("patterns", "Layouts", Drawing(max(width, 420.0), y + 10, alt, tuple(items)))
-
-
-def objective_style(objective: Objective, candidates: list[Candidate]) -> Style:
-    """How the values of an objective are written; a quality, which is a difference, with its sign."""
-    values = facts.values(candidates, objective)
-    return style_for(objective.unit, values, signed=objective.metric == QUALITY)
 
 
 def _legend(left: float) -> list[Item]:
     items: list[Item] = []
     for kind, words in KINDS.items():
         items.append(Box(left, 10, 12, 12, kind, "rule"))
-        items.append(Text(left + 17, 20, words, 10.5, "muted"))
+        items.append(TextLine(left + 17, 20, words, 10.5, "muted"))
         left += 32 + text_width(words, 10.5) * 0.95
     return items
 
 
-def _row(candidate: Candidate, strip: list[Cell], width: float, y: float, left: float) -> list[Item]:
+def _row(candidate: Candidate, strip: list[BlockCell], width: float, y: float, left: float) -> list[Item]:
     own = candidate.origin == "searched"
     types = stored(candidate)
     items: list[Item] = [
-        Text(_EDGE, y + (15 if types else 21), candidate.name, 11, "ink", mono=own, bold=not own)
+        TextLine(_EDGE, y + (15 if types else 21), candidate.name, 11, "ink", mono=own, bold=not own)
     ]
     if types:
-        items.append(Text(_EDGE, y + 28, types, 9, "muted"))
+        items.append(TextLine(_EDGE, y + 28, types, 9, "muted"))
     for number, cell in enumerate(strip):
         x = left + width * number
         border = "rule" if cell.role == "skip" else None
         items.append(Box(x, y + 4, width - 2, _CELL_HEIGHT, cell.role, border))
         middle = x + (width - 2) / 2
         for line, text, size in _inside(cell, width - 4):
-            items.append(Text(middle, y + 4 + line, text, size, f"on-{cell.role}", "middle"))
+            items.append(TextLine(middle, y + 4 + line, text, size, f"on-{cell.role}", "middle"))
     return items
 
 
-def _inside(cell: Cell, width: float) -> list[tuple[float, str, float]]:
+def _inside(cell: BlockCell, width: float) -> list[tuple[float, str, float]]:
     """Baseline, text and size of what fits into a cell: the operator, and below it the detail."""
-    found = []
-    lines = (
-        [(11.5, cell.operator, 9.5), (22.0, cell.detail, 9.0)]
-        if cell.detail
-        else [(16.5, cell.operator, 9.5)]
-    )
-    for line, text, size in lines:
-        fitting = min(size, width / max(text_width(text, 1.0), 1e-9))
-        if fitting >= 6:
-            found.append((line, text, fitting))
-    return found
+    lines = [(16.5, cell.operator, 9.5)]
+    if cell.detail:
+        lines = [(11.5, cell.operator, 9.5), (22.0, cell.detail, 9.0)]
+    sizes = [min(size, width / max(text_width(text, 1.0), 1e-9)) for _, text, size in lines]
+    return [(line, text, size) for (line, text, _), size in zip(lines, sizes, strict=True) if size >= 6]
