@@ -22,7 +22,7 @@ FOLLOWED: Mapping[Loader, Loader] = {"vllm": "transformers", "sglang": "transfor
 
 
 @dataclass(frozen=True)
-class Loaded:
+class Loadable:
     """A runtime loads the class."""
 
     written: bool = True
@@ -36,7 +36,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class NotLoaded:
+class NotLoadable:
     """A runtime does not load the class."""
 
     reason: str
@@ -51,25 +51,25 @@ class PublishedClass:
     gguf: str | None
     """Name of the class in GGUF files (`general.architecture`); None where llama.cpp has none."""
     shape: ClassShape
-    runtimes: Mapping[Loader, Loaded | NotLoaded]
+    runtimes: Mapping[Loader, Loadable | NotLoadable]
     """How runtimes take the class; who follows another is named where it differs."""
     scaled: bool = False
     """Whether embedding, residuals and logits may be scaled."""
 
-    def by(self, runtime: Loader) -> Loaded | NotLoaded:
+    def by(self, runtime: Loader) -> Loadable | NotLoadable:
         """How a runtime takes the class."""
         return self.runtimes[runtime] if runtime in self.runtimes else self.runtimes[FOLLOWED[runtime]]
 
     def loads_in(self, runtimes: Sequence[Loader]) -> bool:
         """Whether all these runtimes load the class."""
-        return all(isinstance(self.by(runtime), Loaded) for runtime in runtimes)
+        return all(isinstance(self.by(runtime), Loadable) for runtime in runtimes)
 
     def written_for(self, runtime: Loader) -> bool:
         """Whether archsearch writes the class for a runtime that loads it."""
         match self.by(runtime):
-            case Loaded(written=written):
+            case Loadable(written=written):
                 return written
-            case NotLoaded():
+            case NotLoadable():
                 return False
 
     def shape_in(self, runtimes: Sequence[Loader]) -> ClassShape:
@@ -77,14 +77,14 @@ class PublishedClass:
         shape = self.shape
         for runtime in runtimes:
             match self.by(runtime):
-                case Loaded(needs=needs, asks=asks):
+                case Loadable(needs=needs, asks=asks):
                     shape = shape.restricted(needs, asks)
-                case NotLoaded():
+                case NotLoadable():
                     pass
         return shape
 
 
-_WRITTEN, _UNWRITTEN = Loaded(), Loaded(written=False)
+_WRITTEN, _UNWRITTEN = Loadable(), Loadable(written=False)
 _QUARTER, _HALF = Fraction(1, 4), Fraction(1, 2)
 
 
@@ -134,7 +134,7 @@ PUBLISHED_CLASSES = (
             ),
             (_SWIGLU,),
         ),
-        runtimes={"transformers": _UNWRITTEN, "llama.cpp": Loaded(written=False, since=10514)},
+        runtimes={"transformers": _UNWRITTEN, "llama.cpp": Loadable(written=False, since=10514)},
         scaled=True,
     ),
     PublishedClass(
@@ -143,7 +143,7 @@ PUBLISHED_CLASSES = (
         shape=ClassShape((_part("short_conv"), _QK_NORM), (_SWIGLU,)),
         runtimes={
             "transformers": _WRITTEN,
-            "llama.cpp": Loaded(needs=("short_conv",), asks={"attention": {"widths": 1}}),
+            "llama.cpp": Loadable(needs=("short_conv",), asks={"attention": {"widths": 1}}),
         },
     ),
     PublishedClass(
@@ -156,7 +156,7 @@ PUBLISHED_CLASSES = (
             ),
             (_SWIGLU,),
         ),
-        runtimes={"transformers": _WRITTEN, "llama.cpp": Loaded(needs=("mamba2",))},
+        runtimes={"transformers": _WRITTEN, "llama.cpp": Loadable(needs=("mamba2",))},
         scaled=True,
     ),
     PublishedClass(
@@ -165,7 +165,7 @@ PUBLISHED_CLASSES = (
         shape=ClassShape(
             (_MAMBA2, _NO_POSITIONS), (_part("mlp", "mlp(relu2)", activation="relu2"),), layered=False
         ),
-        runtimes={"transformers": _WRITTEN, "llama.cpp": Loaded(needs=("mamba2", "mlp"))},
+        runtimes={"transformers": _WRITTEN, "llama.cpp": Loadable(needs=("mamba2", "mlp"))},
     ),
     PublishedClass(
         "Qwen3_5ForCausalLM",
@@ -173,7 +173,7 @@ PUBLISHED_CLASSES = (
         shape=ClassShape((_DELTANET, _GATED), (_SWIGLU,)),
         runtimes={
             "transformers": _WRITTEN,
-            "llama.cpp": Loaded(written=False, needs=("gated_deltanet",)),
+            "llama.cpp": Loadable(written=False, needs=("gated_deltanet",)),
         },
     ),
     # A shared expert without a gate can be written as one of twice the weights whose gate is always half.
@@ -194,7 +194,7 @@ PUBLISHED_CLASSES = (
         ),
         runtimes={
             "transformers": _WRITTEN,
-            "llama.cpp": Loaded(written=False, needs=("gated_deltanet",)),
+            "llama.cpp": Loadable(written=False, needs=("gated_deltanet",)),
         },
     ),
     # llama.cpp aborts on other widths than twice that of the model.
@@ -206,7 +206,7 @@ PUBLISHED_CLASSES = (
             layered=False,
             needs=("mamba2",),
         ),
-        runtimes={"transformers": _WRITTEN, "llama.cpp": Loaded(asks={"mamba2": {"widths": 2}})},
+        runtimes={"transformers": _WRITTEN, "llama.cpp": Loadable(asks={"mamba2": {"widths": 2}})},
     ),
     # Biases can be written as zeros.
     PublishedClass(
@@ -228,9 +228,9 @@ PUBLISHED_CLASSES = (
         ),
         runtimes={
             "transformers": _WRITTEN,
-            "vllm": NotLoaded("vLLM has no such class"),
-            "sglang": NotLoaded("SGLang has no such class"),
-            "llama.cpp": NotLoaded("llama.cpp has no such class"),
+            "vllm": NotLoadable("vLLM has no such class"),
+            "sglang": NotLoadable("SGLang has no such class"),
+            "llama.cpp": NotLoadable("llama.cpp has no such class"),
         },
     ),
 )

@@ -110,6 +110,9 @@ def read_operator(data: object, width: int, where: str) -> Operator:
     own = [field for field in operator.model_fields if field != "shares"]
     known = own if operator is Skip else [*own, "shares"]
     try:
+        for operand in operator.operands:
+            if isinstance(fields.get(operand), dict):
+                fields[operand] = read_operator(fields[operand], width, operand)
         return operator.model_validate(operator.complete(fields, width))
     except ValidationError as error:
         raise InvalidInput(f"{where} ({name}): {describe(error, known)}") from None

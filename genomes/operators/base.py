@@ -104,6 +104,8 @@ class Operator(BaseModel, ABC):
     settings: ClassVar[Mapping[str, Setting]] = {}
     """What a layout may say of it; the first is positional where `positional` is true."""
     positional: ClassVar[bool] = False
+    operands: ClassVar[tuple[str, ...]] = ()
+    """Fields that are operators themselves, written as objects with an `op` of their own."""
 
     shares: tuple[Share, ...] = Field(default=(), description="what is taken from earlier blocks")
 

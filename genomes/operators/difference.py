@@ -19,6 +19,7 @@ class Difference(Operator):
 
     name: ClassVar[str] = "difference"
     module: ClassVar[str] = "proxies.operators.difference:Difference"
+    operands: ClassVar[tuple[str, ...]] = ("plus", "minus")
 
     plus: SerializeAsAny[Operator]
     minus: SerializeAsAny[Operator]
@@ -37,14 +38,6 @@ class Difference(Operator):
         """A mixer with the shares of the whole, but for weights: those are shared as a whole."""
         shares = tuple(share for share in self.shares if share.what != "weights")
         return self.parts[name].model_copy(update={"shares": shares})
-
-    @classmethod
-    def complete(cls, fields: dict[str, Any], width: int) -> dict[str, Any]:
-        """Read both mixers from their JSON objects."""
-        from genomes.operators import read_operator  # the table holds this class too
-
-        parts = {name: fields[name] for name in ("plus", "minus") if isinstance(fields.get(name), dict)}
-        return fields | {name: read_operator(part, width, name) for name, part in parts.items()}
 
     @classmethod
     def at(cls, scale: Scale, settings: Mapping[str, Value]) -> Self:

@@ -3,7 +3,7 @@
 import pytest
 
 from genomes import LOADERS, PUBLISHED_CLASSES, PublishedClass
-from genomes.published_classes import FOLLOWED, Loaded, NotLoaded
+from genomes.published_classes import FOLLOWED, Loadable, NotLoadable
 from support import ROOT
 
 
@@ -19,12 +19,12 @@ def test_names_are_unique() -> None:
 def test_every_runtime_is_accounted_for(published: PublishedClass) -> None:
     for runtime in LOADERS:
         match published.by(runtime):
-            case Loaded(needs=needs, asks=asks):
+            case Loadable(needs=needs, asks=asks):
                 ops = {part.op for part in published.shape_in([runtime]).parts}
                 assert {*needs, *asks} <= ops
-            case NotLoaded(reason=reason):
+            case NotLoadable(reason=reason):
                 assert reason and not published.written_for(runtime) and not published.loads_in([runtime])
-    assert isinstance(published.by("llama.cpp"), Loaded) == (published.gguf is not None)
+    assert isinstance(published.by("llama.cpp"), Loadable) == (published.gguf is not None)
 
 
 @pytest.mark.parametrize("published", PUBLISHED_CLASSES, ids=lambda each: each.name)
@@ -32,7 +32,7 @@ def test_vllm_and_sglang_follow_the_class_list_of_transformers(published: Publis
     assert FOLLOWED == {"vllm": "transformers", "sglang": "transformers"}
     for runtime, followed in FOLLOWED.items():
         if runtime in published.runtimes:
-            assert isinstance(published.by(runtime), NotLoaded)
+            assert isinstance(published.by(runtime), NotLoadable)
         else:
             assert published.by(runtime) is published.by(followed)
 
@@ -53,9 +53,9 @@ def test_the_page_says_what_is_written(published: PublishedClass) -> None:
     assert gguf == (f"`{published.gguf}`" if published.gguf else "")
     for runtime, cell in (("transformers", folder), ("llama.cpp", llama_cpp)):
         match published.by(runtime):
-            case Loaded(written=True):
+            case Loadable(written=True):
                 assert "not" not in cell and "written" in cell
-            case Loaded():
+            case Loadable():
                 assert cell.startswith("loaded") and cell.endswith("not written yet")
-            case NotLoaded():
+            case NotLoadable():
                 assert cell == "not loaded"

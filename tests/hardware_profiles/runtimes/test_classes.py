@@ -26,7 +26,7 @@ from genomes import (
     preset,
     random_genome,
 )
-from genomes.published_classes import Loaded, NotLoaded
+from genomes.published_classes import Loadable, NotLoadable
 from hardware_profiles.runtimes.llama_cpp import gguf
 from hardware_profiles.runtimes.llama_cpp.binding import Session, versions
 from hardware_profiles.runtimes.llama_cpp.classes import GgufClass, gguf_class
@@ -46,9 +46,9 @@ def rows(kind: str) -> list:
 
     def is_of(published: PublishedClass, runtime: Loader) -> bool:
         match published.by(runtime):
-            case Loaded(written=written):
+            case Loadable(written=written):
                 return kind == ("written" if written else "not written")
-            case NotLoaded():
+            case NotLoadable():
                 return kind == "not loaded"
 
     return [row for row in ROWS if is_of(*row.values)]
@@ -61,12 +61,12 @@ def test_every_class_has_a_small_layout() -> None:
 @pytest.mark.parametrize("published", PUBLISHED_CLASSES, ids=lambda each: each.name)
 def test_the_gguf_writer_has_exactly_the_classes_that_the_table_says(published: PublishedClass) -> None:
     match published.by("llama.cpp"):
-        case Loaded(written=True):
+        case Loadable(written=True):
             assert gguf_class(small(published.name)).name == published.gguf
-        case Loaded():
+        case Loadable():
             with pytest.raises(InvalidInput, match=f"does not write {published.name} as GGUF yet; it writes"):
                 gguf_class(small(published.name))
-        case NotLoaded():
+        case NotLoadable():
             with pytest.raises(InvalidInput, match=r"archsearch knows no class of llama\.cpp"):
                 gguf_class(small(published.name))
 
@@ -122,7 +122,7 @@ def test_what_is_not_written_is_loaded_all_the_same(
     published: PublishedClass, runtime: Loader, tmp_path: Path
 ) -> None:
     entry = published.by(runtime)
-    assert isinstance(entry, Loaded)
+    assert isinstance(entry, Loadable)
     if runtime == "llama.cpp":
         build = int(versions()["llama.cpp"].removeprefix("b"))
         assert known_to_llama_cpp(str(published.gguf), tmp_path) == (build >= entry.since)
