@@ -117,7 +117,7 @@ class TrialDone:
     id: str
     task: str
     replicate: Count
-    directory: Annotated[str, Field(pattern=r"^candidates/[0-9a-f]{16}/trials/[^/]+$")]
+    directory: Annotated[str, Field(pattern=r"^candidates/[0-9a-f]{16}/trials/[^/.][^/]*$")]
     """Where its files lie in the run directory."""
     result: TrialResult
 

@@ -232,6 +232,7 @@ def test_a_line_that_is_no_event_of_its_kind_is_damaged(kind: str, key: str, val
         ("key", "no key"),
         ("directory", "../../somewhere"),
         ("directory", f"candidates/{HEX}/trials/../../../.."),
+        ("directory", f"candidates/{HEX}/trials/.."),
         ("replicate", "0"),
         ("result", None),
     ],
