@@ -20,7 +20,7 @@ from rich.console import Console
 
 from archsearch.cli.show import profiles as show_profiles
 from genomes import Architecture, InvalidInput, Runtime, Scale, accounting, deployable, preset, random_genome
-from hardware_profiles import load_device
+from hardware_profiles import Workload, load_device
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.runtimes.onnx_runtime.model import check_runs
 from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, runtime_of
@@ -90,20 +90,12 @@ def main() -> None:
             models = held_out(options.models, spaces, options.seed, check=check_runs)
         else:
             models = held_out(options.models, spaces, options.seed)
+    workload = Workload(options.context, dtype=types.dtype, weights=types.weights, cache=types.cache)
     with show_profiles.counting("measuring", Console(stderr=True)) as progress:
-        judged = validate(
-            profile,
-            models,
-            context=options.context,
-            dtype=types.dtype,
-            weights=types.weights,
-            cache=types.cache,
-            processes=options.processes,
-            progress=progress,
-        )
-    show_profiles.validation(judged, Console())
+        judgement = validate(profile, models, workload, processes=options.processes, progress=progress)
+    show_profiles.judgement(judgement, Console())
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(judged, indent=1) + "\n", encoding="utf-8")
+    options.out.write_text(json.dumps(judgement.to_dict(), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from hardware_profiles.value import Value
-from hardware_profiles.workload import Workload
+from hardware_profiles.workload import FigureName, Workload
 
 Phase = Literal["prefill", "decode"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
+LATENCIES: dict[Phase, FigureName] = {"prefill": "prefill_latency_s", "decode": "decode_latency_s"}
+"""Name of the figure that is a phase's time."""
 Timed = Literal["prefill", "decode", "cached"]
 """What is timed of a stack; `cached` is a token when the last-level cache holds the stack."""
 Quantity = Literal["prefill", "decode", "working"]

@@ -48,8 +48,8 @@ def read_device(data: object, source: str = "device") -> Device:
     if not isinstance(data, dict):
         raise InvalidInput(f"{source}: expected a mapping of fields, found {type(data).__name__}")
     fields = dict(data)
-    if (found := fields.pop("format", None)) != FORMAT:
-        raise InvalidInput(f"{source}: format = {found!r}; expected {FORMAT!r}")
+    if (format_name := fields.pop("format", None)) != FORMAT:
+        raise InvalidInput(f"{source}: format = {format_name!r}; expected {FORMAT!r}")
     if (version := fields.pop("version", None)) not in range(1, VERSION + 1) or isinstance(version, bool):
         raise InvalidInput(f"{source}: version = {version!r}; this archsearch reads versions 1 to {VERSION}")
     try:

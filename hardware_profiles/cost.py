@@ -6,24 +6,16 @@ and for where the interval comes from. Sums over operators are not exact: what i
 measured on the device.
 """
 
-from collections.abc import Iterable
+from typing import assert_never
 
-from genomes import Architecture, Operator, Skip
+from genomes import Architecture
 from genomes.accounting import decode_flops_per_token, parameters, prefill_flops_per_token
-from hardware_profiles import calibrated
+from hardware_profiles import calibrated, roofline
 from hardware_profiles.calibrated import Price
 from hardware_profiles.cases import PHASES, Phase
 from hardware_profiles.device import Device, Power
-from hardware_profiles.roofline import Rates, rates
-from hardware_profiles.work import (
-    Work,
-    activation_bytes,
-    decode_work,
-    prefill_work,
-    state_bytes,
-    weight_and_state_bytes,
-)
-from hardware_profiles.workload import Estimate, Prediction, Workload
+from hardware_profiles.work import activation_bytes, state_bytes, weight_and_state_bytes
+from hardware_profiles.workload import Estimate, FigureName, Prediction, Workload
 
 MEMORY_SLACK = 1.25
 """High end of peak memory: allocators round up and fragment, and runtimes keep buffers of their own. GMLake
@@ -38,8 +30,7 @@ def predict(architecture: Architecture, device: Device, workload: Workload | Non
     Raises `InvalidInput` where the device has no peak for the asked dtype, or its runtime does not run a
     block.
     """
-    workload = (workload or Workload()).stored_as(architecture)
-    calibrated.refuse_unmeasured(architecture, device)
+    workload = _checked(architecture, device, workload or Workload())
     prefill, decode = (_latency(architecture, device, workload, phase) for phase in PHASES)
     memory = _peak_memory(architecture, device, workload)
     notes = tuple(dict.fromkeys((*prefill.notes, *decode.notes)))
@@ -65,27 +56,37 @@ def predict(architecture: Architecture, device: Device, workload: Workload | Non
     )
 
 
+def price(architecture: Architecture, device: Device, workload: Workload, figure: FigureName) -> Estimate:
+    """One figure of `predict`, without the others; raises as `predict` does.
+
+    Figures of blocks are kept, so that an architecture made of blocks seen before is cheap to price.
+    """
+    workload = _checked(architecture, device, workload)
+    match figure:
+        case "prefill_latency_s":
+            return _latency(architecture, device, workload, "prefill").estimate
+        case "decode_latency_s":
+            return _latency(architecture, device, workload, "decode").estimate
+        case "peak_memory_bytes":
+            return _peak_memory(architecture, device, workload)
+        case _:
+            assert_never(figure)
+
+
+def _checked(architecture: Architecture, device: Device, workload: Workload) -> Workload:
+    """The workload, stored as the architecture says; raises `InvalidInput` where it has no price."""
+    workload = workload.stored_as(architecture)
+    calibrated.refuse_unmeasured(architecture, device)
+    device.peak(workload.dtype)
+    return workload
+
+
 def _latency(architecture: Architecture, device: Device, workload: Workload, phase: Phase) -> Price:
     """By measured curves where the device has them, else by rooflines."""
-    work = {"prefill": prefill_work, "decode": decode_work}[phase]
-    at = rates(device, workload.dtype, phase, weights=workload.weight_dtype)
-
-    def roofline(*blocks: Operator) -> float:
-        return seconds(work(architecture.model_copy(update={"blocks": blocks}), workload), at[0])
-
     if calibrated.has_curves(device, workload):
-        return calibrated.latency(
-            architecture, device, workload, phase, lambda block: roofline(block.alone) - roofline(Skip())
-        )
-    items = list(work(architecture, workload))
-    value, low, high = (seconds(items, r) for r in at)
+        return calibrated.latency(architecture, device, workload, phase)
     notes = ("the curves are those of other dtypes: priced by the roofline",) if device.families else ()
-    return Price(Estimate(value=value, low=min(low, value), high=max(high, value)), notes)
-
-
-def seconds(work: Iterable[Work], at: Rates) -> float:
-    """Time of all operators, one after the other."""
-    return sum(w.count * at.seconds(w.flops, w.bytes, w.context_flops, w.context_bytes) for w in work)
+    return Price(roofline.latency(architecture, device, workload, phase), notes)
 
 
 def _energy(latency: Estimate, power_w: Power | None) -> Estimate | None:

@@ -53,6 +53,11 @@ class Family(Value):
             raise ValueError("factors: expected above 0")
         return self
 
+    @property
+    def types(self) -> tuple[str, str, str]:
+        """Types of arithmetic, weights and states."""
+        return self.dtype, self.weights or self.dtype, self.cache or self.dtype
+
     def amount(self, terms: Terms, width: int) -> float:
         """What one block takes."""
         return self.linear(terms) * self.factor(width)
@@ -80,15 +85,15 @@ class Family(Value):
         grows = block is not None and (
             block.state_elements(width, workload.context) > block.state_elements(width, longest)
         )
-        found = []
+        words = []
         smallest, largest = min(self.factors), max(self.factors)
         if not smallest <= width <= largest:
-            found.append(f"width {width} is outside the measured {smallest} to {largest}")
+            words.append(f"width {width} is outside the measured {smallest} to {largest}")
         if grows:
-            found.append(f"context {workload.context} is past the measured {longest}")
+            words.append(f"context {workload.context} is past the measured {longest}")
         if not min(self.batches) <= workload.batch <= max(self.batches):
-            found.append(f"batch {workload.batch} is outside the measured {self.batches}")
-        return found
+            words.append(f"batch {workload.batch} is outside the measured {self.batches}")
+        return words
 
 
 def fit_families(rows: Iterable[Measured]) -> tuple[Family, ...]:
@@ -98,7 +103,7 @@ def fit_families(rows: Iterable[Measured]) -> tuple[Family, ...]:
         groups[row.case.operator, row.case.dtype, row.case.weights, row.case.cache].append(row)
     if not groups:
         raise InvalidInput("no measured rows; expected at least one")
-    return tuple(_fit(quantity, found) for found in groups.values() for quantity in QUANTITIES)
+    return tuple(_fit(quantity, group) for group in groups.values() for quantity in QUANTITIES)
 
 
 def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
@@ -107,14 +112,14 @@ def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
     work = [terms_of(row.case, quantity) for row in rows]
     amounts = np.array([row.amount(quantity) for row in rows])
     trust = np.array([row.trust(quantity) for row in rows])
-    names = sorted({name for found in work for name, value in found.items() if value})
-    matrix = np.array([[found.get(name, 0.0) for name in names] for found in work]) / amounts[:, None]
+    names = sorted({name for terms in work for name, value in terms.items() if value})
+    matrix = np.array([[terms.get(name, 0.0) for name in names] for terms in work]) / amounts[:, None]
     scale = np.abs(matrix).max(0)
     solution, _ = nnls(trust[:, None] * matrix / scale, trust)
     coefficients = {
         name: value for name, value in zip(names, (solution / scale).tolist(), strict=True) if value > 0
     }
-    linear = [sum(value * found[name] for name, value in coefficients.items()) for found in work]
+    linear = [sum(value * terms[name] for name, value in coefficients.items()) for terms in work]
     missed, widths = np.log(amounts / linear), np.array([row.case.width for row in rows])
     factors = {
         width: exp(float(np.average(missed[widths == width], weights=trust[widths == width] ** 2)))
@@ -135,8 +140,8 @@ def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
         cached=_cached(rows) if quantity == "decode" else None,
     )
     errors = [
-        abs(family.amount(found, row.case.width) / amount - 1)
-        for row, found, amount in zip(rows, work, amounts, strict=True)
+        abs(family.amount(terms, row.case.width) / amount - 1)
+        for row, terms, amount in zip(rows, work, amounts, strict=True)
     ]
     return family.model_copy(update={"misfit": float(median(errors))})
 

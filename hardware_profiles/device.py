@@ -8,14 +8,14 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from genomes import InvalidInput
 from hardware_profiles.cases import Phase
 from hardware_profiles.curves import Family
 from hardware_profiles.efficiency import Efficiency
 from hardware_profiles.validation import Validation
-from hardware_profiles.value import Value
+from hardware_profiles.value import NonEmptyText, Value
 from hardware_profiles.workload import Dtype
 
 FORMAT = "archsearch/device"
@@ -30,7 +30,6 @@ def _number(value: object) -> object:
     return value
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 
@@ -39,14 +38,14 @@ class Figure(Value):
     """A number above zero and where it comes from; a derivation written out is a source."""
 
     value: Positive
-    source: Text
+    source: NonEmptyText
 
 
 class Overhead(Value):
     """A time of at least zero and where it comes from."""
 
     value: NotNegative
-    source: Text
+    source: NonEmptyText
 
 
 class Peak(Figure):
@@ -58,8 +57,8 @@ class Peak(Figure):
 
     @model_validator(mode="after")
     def _dense(self) -> "Peak":
-        said = self.source.lower()
-        if "spars" in said and not any(word in said for word in ("dense", "halved")):
+        words = self.source.lower()
+        if "spars" in words and not any(word in words for word in ("dense", "halved")):
             raise ValueError(
                 f"source = {self.source!r} speaks of sparsity; expected the dense figure, half of it, and a "
                 "source that says so: '..., halved', or '..., dense'"
@@ -80,7 +79,7 @@ class Power(Figure):
         return self
 
 
-class Row(Value):
+class ProbeRow(Value):
     """One measured program."""
 
     probe: Literal["matmul", "matvec", "dispatch"]
@@ -94,7 +93,7 @@ class Row(Value):
     repeats: int = Field(ge=1)
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Row":
+    def _ordered(self) -> "ProbeRow":
         if not self.p10_s <= self.median_s <= self.p90_s:
             raise ValueError(
                 f"p10_s, median_s, p90_s = {self.p10_s:g}, {self.median_s:g}, {self.p90_s:g}: "
@@ -106,14 +105,14 @@ class Row(Value):
 class Provenance(Value):
     """How a measured profile came to be."""
 
-    runtime: Text = Field(description="such as jax-cpu")
-    runtime_version: Text
-    processor: Text
+    runtime: NonEmptyText = Field(description="such as jax-cpu")
+    runtime_version: NonEmptyText
+    processor: NonEmptyText
     threads: int = Field(ge=1)
     date: date
     load_average: NotNegative | None = Field(default=None, description="of one minute, when it was measured")
-    clock_hz: Positive | None = Field(default=None, description="of the processor, where it is told")
-    rows: tuple[Row, ...] = ()
+    clock_hz: Positive | None = Field(default=None, description="of the processor, where the system tells it")
+    rows: tuple[ProbeRow, ...] = ()
 
 
 class Device(Value):
@@ -122,7 +121,7 @@ class Device(Value):
     Read with `device` or `load_device`, write with `to_yaml`.
     """
 
-    name: Text
+    name: NonEmptyText
     description: str = ""
     kind: Literal["cpu", "gpu", "npu"]
     calibration: Literal["spec-only", "fitted-to-published", "measured", "calibrated"]
@@ -144,7 +143,7 @@ class Device(Value):
     process_bytes: NotNegative = Field(
         default=0.0, description="what a process holds beside weights, state and what programs say they need"
     )
-    measure_command: tuple[Text, ...] = Field(
+    measure_command: tuple[NonEmptyText, ...] = Field(
         default=(),
         description="program and arguments that measure an architecture on the device; {arch}, {context}, "
         "{batch}, {dtype}, {weights} and {cache} are filled in",
@@ -177,6 +176,10 @@ class Device(Value):
                 "a profile that is fitted-to-published has an efficiency, others have none"
             )
         return self
+
+    def __hash__(self) -> int:
+        """Cheap, and equal for equal devices: what is priced is kept by the device's value."""
+        return hash((self.name, self.calibration, self.dram_bandwidth_bytes_per_s.value, len(self.families)))
 
     def peak(self, dtype: str) -> float:
         """Dense FLOP/s at a dtype. Raises `InvalidInput` listing the dtypes that the profile has."""

@@ -2,21 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from genomes import WeightDtype
-from hardware_profiles.value import Value
+from hardware_profiles.value import NonEmptyText, Value
 from hardware_profiles.workload import Dtype
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Factor = Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]
 
 
-class Share(Value):
+class PeakShare(Value):
     """What a runtime reaches of a peak, as a fraction of it."""
 
     value: Annotated[float, Field(gt=0, le=1)]
-    source: Text
+    source: NonEmptyText
 
 
 class Spread(Value):
@@ -24,7 +23,7 @@ class Spread(Value):
 
     faster: Factor
     slower: Factor
-    source: Text
+    source: NonEmptyText
 
 
 class Efficiency(Value):
@@ -34,13 +33,15 @@ class Efficiency(Value):
     interval begins at the peaks.
     """
 
-    runtime: Text
+    runtime: NonEmptyText
     dtype: Dtype
     weights: WeightDtype
-    compute: Share = Field(description="of the peak of `dtype`, in all that does not grow with the context")
-    context: Share | None = Field(
+    compute: PeakShare = Field(
+        description="of the peak of `dtype`, in all that does not grow with the context"
+    )
+    context: PeakShare | None = Field(
         default=None, description="of that peak, in attention scores and their like; null: as compute"
     )
-    bandwidth: Share
+    bandwidth: PeakShare
     prefill: Spread
     decode: Spread

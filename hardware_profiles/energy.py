@@ -12,12 +12,12 @@ def joules(power_w: float | None, latency_s: float) -> float | None:
     return None if power_w is None else power_w * latency_s
 
 
-def power_figure(found: Sequence[Mapping[Phase, float | None]]) -> Power | None:
+def power_figure(models: Sequence[Mapping[Phase, float | None]]) -> Power | None:
     """A profile's power from what models drew in each phase: the median while decoding, and the range of all;
     None where nobody could tell.
     """
-    every = [power for phase in PHASES for model in found if (power := model.get(phase)) is not None]
-    decoding = [power for model in found if (power := model.get("decode")) is not None]
+    every = [power for phase in PHASES for drawn in models if (power := drawn.get(phase)) is not None]
+    decoding = [power for drawn in models if (power := drawn.get("decode")) is not None]
     if not decoding:
         return None
     source = "measured: NVML, mean while decoding small models; the range is that of their prompts and tokens"

@@ -9,18 +9,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from genomes import InvalidInput
 from genomes.errors import describe
-from hardware_profiles.device import Device, Figure, Overhead, Peak, Provenance, Row
+from hardware_profiles.device import Device, Figure, Overhead, Peak, ProbeRow, Provenance
 from hardware_profiles.roofline import EXPONENT
 
 STREAMING = 0.7
 """A matrix-vector product that moves less than this share of the best bandwidth is not bound by memory."""
 
-_ROWS: TypeAdapter[tuple[Row, ...]] = TypeAdapter(tuple[Row, ...])
+_ROWS: TypeAdapter[tuple[ProbeRow, ...]] = TypeAdapter(tuple[ProbeRow, ...])
 
 
 def fit_device(
     name: str,
-    rows: Iterable[Row | Mapping[str, Any]],
+    rows: Iterable[ProbeRow | Mapping[str, Any]],
     provenance: Provenance | Mapping[str, Any],
     *,
     kind: Literal["cpu", "gpu", "npu"] = "cpu",
@@ -71,26 +71,26 @@ def fit_device(
         raise InvalidInput(f"device {name}: {describe(error)}") from None
 
 
-def _rows(name: str, rows: Iterable[Row | Mapping[str, Any]]) -> tuple[Row, ...]:
+def _rows(name: str, rows: Iterable[ProbeRow | Mapping[str, Any]]) -> tuple[ProbeRow, ...]:
     try:
         return _ROWS.validate_python(tuple(rows))
     except ValidationError as error:
         raise InvalidInput(f"device {name}: rows: {describe(error)}") from None
 
 
-def _dtypes(rows: tuple[Row, ...]) -> list[str]:
+def _dtypes(rows: tuple[ProbeRow, ...]) -> list[str]:
     return list(dict.fromkeys(row.dtype for row in rows if row.probe == "matmul"))
 
 
-def _peak(rows: tuple[Row, ...], dtype: str, bandwidth: float, floor: float) -> Peak | None:
+def _peak(rows: tuple[ProbeRow, ...], dtype: str, bandwidth: float, floor: float) -> Peak | None:
     products = [row for row in rows if row.probe == "matmul" and row.dtype == dtype]
-    found = [rate for row in products if (rate := _compute_rate(row, bandwidth, floor)) < inf]
-    if not found:
+    compute_rates = [rate for row in products if (rate := _compute_rate(row, bandwidth, floor)) < inf]
+    if not compute_rates:
         return None
-    return Peak(value=median(found), source=f"measured: median of {len(found)} matmul shapes")
+    return Peak(value=median(compute_rates), source=f"measured: median of {len(compute_rates)} matmul shapes")
 
 
-def _compute_rate(row: Row, bandwidth: float, floor: float) -> float:
+def _compute_rate(row: ProbeRow, bandwidth: float, floor: float) -> float:
     """FLOP/s that with this bandwidth and overhead gives the row's median; inf where memory explains it."""
     busy, memory = _busy(row, floor), row.bytes / bandwidth
     if memory >= busy:
@@ -98,17 +98,17 @@ def _compute_rate(row: Row, bandwidth: float, floor: float) -> float:
     return float(row.flops / (busy**EXPONENT - memory**EXPONENT) ** (1 / EXPONENT))
 
 
-def _busy(row: Row, floor: float) -> float:
+def _busy(row: ProbeRow, floor: float) -> float:
     """Median without the overhead; a row that is all overhead keeps a tenth of its time."""
     return max(row.median_s - floor, 0.1 * row.median_s)
 
 
-def _overhead(rows: tuple[Row, ...]) -> Overhead | None:
-    found = [row.median_s for row in rows if row.probe == "dispatch"]
-    return Overhead(value=median(found), source="measured: empty program") if found else None
+def _overhead(rows: tuple[ProbeRow, ...]) -> Overhead | None:
+    times_s = [row.median_s for row in rows if row.probe == "dispatch"]
+    return Overhead(value=median(times_s), source="measured: empty program") if times_s else None
 
 
-def _of(row: Row) -> str:
+def _of(row: ProbeRow) -> str:
     return f"{'x'.join(map(str, row.shape))} {row.dtype}"
 
 

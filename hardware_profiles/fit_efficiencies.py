@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 import genomes
 from genomes import InvalidInput
-from hardware_profiles.cost import seconds
 from hardware_profiles.device import Device
-from hardware_profiles.efficiency import Efficiency, Share, Spread
+from hardware_profiles.efficiency import Efficiency, PeakShare, Spread
 from hardware_profiles.published import Comparison, Timing, compare
-from hardware_profiles.roofline import rates
+from hardware_profiles.roofline import rates, seconds
 from hardware_profiles.work import Work, decode_work, prefill_work
 
 STEPS = 50
@@ -23,7 +22,7 @@ SMALLEST = 1e-4
 """Least share of a peak that is believed."""
 
 _Shares = list[float]
-"""Of compute, of bandwidth, and of compute in what grows with the tokens seen."""
+"""Shares of compute, of bandwidth, and of compute in what grows with the tokens seen."""
 
 
 def fit_efficiencies(
@@ -63,9 +62,9 @@ def fit_efficiencies(
                 "runtime": runtime,
                 "dtype": workload.dtype,
                 "weights": workload.weight_dtype,
-                "compute": Share(value=shares[0], source=source),
-                "bandwidth": Share(value=shares[1], source=source),
-                "context": Share(value=shares[2], source=source) if context_apart else None,
+                "compute": PeakShare(value=shares[0], source=source),
+                "bandwidth": PeakShare(value=shares[1], source=source),
+                "context": PeakShare(value=shares[2], source=source) if context_apart else None,
                 "prefill": prefill,
                 "decode": decode,
             }
@@ -105,13 +104,13 @@ def _work(timing: Timing) -> list[Work]:
 
 def _spread(judged: Sequence[Comparison], phase: Literal["prefill", "decode"]) -> Spread:
     """The largest factors on time, rounded up to a hundredth."""
-    found = [c for c in judged if c.timing.phase == phase]
-    factors = [c.timing.latency_s / c.latency_s.value for c in found]
-    models = ", ".join(sorted({c.timing.model for c in found}))
+    comparisons = [c for c in judged if c.timing.phase == phase]
+    factors = [c.timing.latency_s / c.latency_s.value for c in comparisons]
+    models = ", ".join(sorted({c.timing.model for c in comparisons}))
     return Spread(
         faster=_up(max(1, 1 / min(factors))),
         slower=_up(max(1, *factors)),
-        source=f"largest errors on {models}: {found[0].timing.source}",
+        source=f"largest errors on {models}: {comparisons[0].timing.source}",
     )
 
 

@@ -41,10 +41,10 @@ def _processor() -> str:
         text = _CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    found = dict(re.findall(r"^([\w ]+?)\s*:\s*(.+)$", text, re.MULTILINE))
-    name = found.get("model name") or platform.processor() or platform.machine() or "unknown"
-    if "cpu family" in found and "model" in found:
-        return f"{name} (family {found['cpu family']}, model {found['model']})"
+    fields = dict(re.findall(r"^([\w ]+?)\s*:\s*(.+)$", text, re.MULTILINE))
+    name = fields.get("model name") or platform.processor() or platform.machine() or "unknown"
+    if "cpu family" in fields and "model" in fields:
+        return f"{name} (family {fields['cpu family']}, model {fields['model']})"
     return name
 
 

@@ -7,46 +7,45 @@ from itertools import product
 from typing import Annotated
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, ValidationError
 
 import genomes
 from genomes import CacheDtype, InvalidInput, WeightDtype
 from genomes.errors import describe
-from hardware_profiles.cases import PHASES, Phase
-from hardware_profiles.cost import predict
+from hardware_profiles.cases import LATENCIES, PHASES, Phase
+from hardware_profiles.cost import price
 from hardware_profiles.device import Device
-from hardware_profiles.value import Value
-from hardware_profiles.workload import Dtype, Estimate, Workload
+from hardware_profiles.value import NonEmptyText, Value
+from hardware_profiles.workload import Dtype, Estimate, FigureName, Workload
 
 FORMAT = "archsearch/published"
 VERSION = 1
 
 _PUBLISHED = files("hardware_profiles") / "published"
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class PublishedCase(Value):
     """One model at one context: prompts of that many tokens, and tokens decoded at that depth."""
 
-    model: Text
+    model: NonEmptyText
     context: int = Field(ge=1)
     prefill_tokens_per_s: Rate
     decode_tokens_per_s: Rate
-    source: Text
+    source: NonEmptyText
 
 
 class Published(Value):
     """Timings of one publication on one device with one runtime; batch 1."""
 
-    name: Text
-    device: Text = Field(description="name of a shipped device")
-    runtime: Text
+    name: NonEmptyText
+    device: NonEmptyText = Field(description="name of a shipped device")
+    runtime: NonEmptyText
     dtype: Dtype = Field(description="what the arithmetic is priced in")
     weights: WeightDtype
     cache: CacheDtype
-    fitted: Text = Field(
+    fitted: NonEmptyText = Field(
         description="the model that the device's efficiency is fitted to; the others judge it"
     )
     cases: tuple[PublishedCase, ...] = Field(min_length=1)
@@ -74,6 +73,11 @@ class Timing:
     workload: Workload
     tokens_per_s: float
     source: str
+
+    @property
+    def figure(self) -> FigureName:
+        """Name of the figure that `latency_s` is."""
+        return LATENCIES[self.phase]
 
     @property
     def tokens(self) -> int:
@@ -111,8 +115,8 @@ class Comparison:
 
 def published_names() -> list[str]:
     """Names of the shipped publications."""
-    found = (entry.name for entry in _PUBLISHED.iterdir())
-    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+    entries = (entry.name for entry in _PUBLISHED.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in entries if name.endswith(".yaml"))
 
 
 def published(name: str) -> Published:
@@ -131,10 +135,7 @@ def published(name: str) -> Published:
 
 def compare(device: Device, timings: Iterable[Timing]) -> list[Comparison]:
     """Each timing beside its prediction."""
-    found = []
-    for timing in timings:
-        prediction = predict(genomes.model(timing.model), device, timing.workload)
-        latency = getattr(prediction, f"{timing.phase}_latency_s")
-        assert isinstance(latency, Estimate)
-        found.append(Comparison(timing, latency))
-    return found
+    return [
+        Comparison(timing, price(genomes.model(timing.model), device, timing.workload, timing.figure))
+        for timing in timings
+    ]

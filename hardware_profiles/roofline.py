@@ -7,13 +7,26 @@ matrix products and streams reached, so only the spread of its repeats and the e
 are of, the spread of the models that it was not fitted to.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, log
 from statistics import median
 
+from genomes import Architecture, Operator
 from hardware_profiles.cases import Phase
 from hardware_profiles.device import Device
 from hardware_profiles.efficiency import Efficiency
+from hardware_profiles.work import (
+    REMEMBERED,
+    Work,
+    block_work,
+    distinct_blocks,
+    embedding_work,
+    head_work,
+    in_order,
+)
+from hardware_profiles.workload import Estimate, Workload
 
 RIDGE = 1.3
 """Time at the ridge, where compute and memory alone would take equally long, over that time. 1 would be
@@ -74,7 +87,7 @@ class Rates:
     overhead_s: float
     exponent: float = EXPONENT
     context_flops_per_s: float | None = None
-    """Of what grows with the tokens seen, which is then a roofline of its own; None: as all else."""
+    """FLOP/s in what grows with the tokens seen, which is then a roofline of its own; None: as all else."""
 
     def seconds(
         self, flops: float, bytes_: float, context_flops: float = 0, context_bytes: float = 0
@@ -116,7 +129,7 @@ def rates(
     device: Device, dtype: str, phase: Phase, *, weights: str | None = None
 ) -> tuple[Rates, Rates, Rates]:
     """The rates that give the value, the low and the high end of a latency; `weights` are stored in `dtype`
-    unless said.
+    by default.
 
     Raises `InvalidInput` where the device has no peak for the dtype.
     """
@@ -155,6 +168,78 @@ def fitted_rates(fitted: Efficiency, compute: float, bandwidth: float, overhead_
     context = None if fitted.context is None else compute * fitted.context.value
     shares = fitted.compute.value, fitted.bandwidth.value
     return Rates(compute * shares[0], bandwidth * shares[1], overhead_s, context_flops_per_s=context)
+
+
+def latency(architecture: Architecture, device: Device, workload: Workload, phase: Phase) -> Estimate:
+    """Seconds of a prompt or of a decoded token: the sum over operators, one after the other."""
+    blocks, sizes = distinct_blocks(architecture), (architecture.width, architecture.vocab_size)
+    value, low, high = (_sum(blocks, *sizes, device, workload, phase, end) for end in range(3))
+    return Estimate(value=value, low=min(low, value), high=max(high, value))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def lone_block_s(
+    block: Operator, width: int, vocab_size: int, device: Device, workload: Workload, phase: Phase
+) -> float:
+    """Seconds that a block, sharing nothing, adds to a model."""
+    alone, empty = (
+        _sum(blocks, width, vocab_size, device, workload, phase, 0) for blocks in ({block.alone: 1}, {})
+    )
+    return alone - empty
+
+
+def seconds(work: Iterable[Work], at: Rates) -> float:
+    """Time of all operators, one after the other."""
+    return sum(w.count * at.seconds(w.flops, w.bytes, w.context_flops, w.context_bytes) for w in work)
+
+
+def _sum(
+    blocks: Mapping[Operator, int],
+    width: int,
+    vocab_size: int,
+    device: Device,
+    workload: Workload,
+    phase: Phase,
+    end: int,
+) -> float:
+    """Seconds at one of the three `rates`."""
+    items = in_order(
+        blocks,
+        lambda block: _block_s(block, width, device, workload, phase)[end],
+        _embedding_s(width, device, workload, phase)[end],
+        _head_s(width, vocab_size, device, workload, phase)[end],
+    )
+    return sum(count * time for count, time in items)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _block_s(
+    block: Operator, width: int, device: Device, workload: Workload, phase: Phase
+) -> tuple[tuple[float, ...], ...]:
+    """Seconds of a block at each of the three rates, chunk by chunk."""
+    return _times(block_work(phase, block, width, workload), device, workload, phase)
+
+
+@lru_cache
+def _embedding_s(
+    width: int, device: Device, workload: Workload, phase: Phase
+) -> tuple[tuple[float, ...], ...]:
+    return _times(embedding_work(phase, width, workload), device, workload, phase)
+
+
+@lru_cache
+def _head_s(
+    width: int, vocab_size: int, device: Device, workload: Workload, phase: Phase
+) -> tuple[float, ...]:
+    times = _times((head_work(width, vocab_size, workload),), device, workload, phase)
+    return tuple(time for (time,) in times)
+
+
+def _times(
+    work: tuple[Work, ...], device: Device, workload: Workload, phase: Phase
+) -> tuple[tuple[float, ...], ...]:
+    every = rates(device, workload.dtype, phase, weights=workload.weight_dtype)
+    return tuple(tuple(seconds((item,), at) for item in work) for at in every)
 
 
 def _spread(device: Device, phase: Phase) -> tuple[float, float]:

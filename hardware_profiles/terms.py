@@ -5,7 +5,7 @@ from collections import defaultdict
 from genomes import Operator
 from genomes.operators import read_operator
 from hardware_profiles.cases import HEAD, Case, Quantity
-from hardware_profiles.work import chunk_flops, table_bytes, weight_traffic_bytes
+from hardware_profiles.work import chunk_flops, chunks, table_bytes, weight_traffic_bytes
 from hardware_profiles.workload import Workload
 
 Terms = dict[str, float]
@@ -36,8 +36,7 @@ def prefill_terms(block: Operator | None, width: int, vocab_size: int, workload:
     """
     item, batch = workload.bytes_per_element, workload.batch
     terms: Terms = defaultdict(float)
-    for start in range(0, workload.context, workload.prefill_chunk):
-        end = min(start + workload.prefill_chunk, workload.context)
+    for start, end in chunks(workload):
         tokens = end - start
         terms["runs"] += 1
         if block is None:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from genomes import InvalidInput
 from hardware_profiles.value import Value
+from hardware_profiles.workload import FigureName
 
 FEWEST = 5
 """Models from which percentiles say something; below, the interval spans all factors."""
@@ -43,6 +44,11 @@ class Validation(Value):
     prefill_latency_s: Errors
     decode_latency_s: Errors
     peak_memory_bytes: Errors
+
+    def errors_of(self, figure: FigureName) -> Errors:
+        """The errors of one figure."""
+        errors: Errors = getattr(self, figure)
+        return errors
 
 
 def errors(

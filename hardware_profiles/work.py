@@ -16,13 +16,19 @@ taken as fused: its scores never reach memory (FlashAttention, arXiv 2205.14135)
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
+from typing import TypeVar
 
 from genomes import Architecture, Operator
-from genomes.accounting import head_flops, state_elements
+from hardware_profiles.cases import Phase
 from hardware_profiles.workload import Workload
+
+T = TypeVar("T")
+REMEMBERED = 8192
+"""Figures of blocks that are kept: a search prices thousands of architectures made of few distinct blocks."""
 
 ELEMENTWISE_ROWS = 4
 """Rows of the width that a block's norm and residual addition read and write for a token."""
@@ -45,57 +51,79 @@ class Work:
 
 def decode_work(architecture: Architecture, workload: Workload) -> Iterator[Work]:
     """One decoded token of each sequence that sees `context` tokens, the logits included."""
-    width, context, batch = architecture.width, workload.context, workload.batch
-    for block, count in _blocks(architecture):
-        flops = block.decode_flops(width, context)
-        state = workload.bytes_of(state=batch * block.state_traffic(width, context))
-        rest = workload.bytes_of(activations=batch * _activation_traffic(block, width))
-        rest += weight_traffic_bytes(block, width, batch, workload)
-        growing = batch * (flops - block.decode_flops(width, 1))
-        yield Work(batch * flops, rest + state, count, growing, state)
-    yield _embedding(architecture, workload, 1)
-    yield _head(architecture, workload)
+    return _phase_work("decode", architecture, workload)
 
 
 def prefill_work(architecture: Architecture, workload: Workload) -> Iterator[Work]:
     """A prompt of `context` tokens in chunks; the logits once, at its last token."""
-    width, batch = architecture.width, workload.batch
-    blocks = _blocks(architecture)
-    for start in range(0, workload.context, workload.prefill_chunk):
-        end = min(start + workload.prefill_chunk, workload.context)
-        tokens = end - start
-        for block, count in blocks:
-            elements = block.state_elements(width, end)
-            written = min(elements, tokens * (block.state_traffic(width, end) - elements))
-            state = workload.bytes_of(state=batch * (elements + written))
-            rest = workload.bytes_of(activations=batch * tokens * _activation_traffic(block, width))
-            rest += weight_traffic_bytes(block, width, batch * tokens, workload)
-            flops = chunk_flops(block, width, start, end)
-            growing = batch * (flops - tokens * block.decode_flops(width, 1))
-            yield Work(batch * flops, rest + state, count, growing, state)
-        yield _embedding(architecture, workload, tokens)
-    yield _head(architecture, workload)
+    return _phase_work("prefill", architecture, workload)
+
+
+def in_order(
+    blocks: Mapping[Operator, int],
+    of_block: Callable[[Operator], Sequence[T]],
+    embedding: Sequence[T],
+    head: T,
+) -> Iterator[tuple[int, T]]:
+    """Number and item of all that runs, in order: blocks and embedding, chunk after chunk, then the head.
+
+    `of_block` and `embedding` have an item for each chunk; a decoded token is one chunk.
+    """
+    rows = [(of_block(block), count) for block, count in blocks.items()]
+    for chunk, embedded in enumerate(embedding):
+        for items, count in rows:
+            yield count, items[chunk]
+        yield 1, embedded
+    yield 1, head
+
+
+@lru_cache(maxsize=REMEMBERED // 16)  # as long as the prompt
+def block_work(phase: Phase, block: Operator, width: int, workload: Workload) -> tuple[Work, ...]:
+    """Work of one block for each chunk of a prompt, or for one decoded token."""
+    if phase == "decode":
+        return (_decoded(block, width, workload),)
+    return tuple(_chunk(block, width, workload, start, end) for start, end in chunks(workload))
+
+
+def embedding_work(phase: Phase, width: int, workload: Workload) -> tuple[Work, ...]:
+    """A row of the table read and a row written for each token, chunk by chunk."""
+    counts = [1] if phase == "decode" else [end - start for start, end in chunks(workload)]
+    return tuple(_embedding(width, workload, tokens) for tokens in counts)
+
+
+def head_work(width: int, vocab_size: int, workload: Workload) -> Work:
+    """Final norm and logits of one token of each sequence: the whole table is read, tied or not."""
+    batch, table = workload.batch, table_bytes(width, vocab_size, workload)
+    rows = workload.bytes_of(activations=batch * (ELEMENTWISE_ROWS * width + vocab_size))
+    norm = workload.weight_bytes([(width,)])
+    return Work(2 * batch * width * vocab_size, table + norm + rows)
+
+
+def chunks(workload: Workload) -> list[tuple[int, int]]:
+    """First token of each chunk of the prompt, and the one behind its last."""
+    starts = range(0, workload.context, workload.prefill_chunk)
+    return [(start, min(start + workload.prefill_chunk, workload.context)) for start in starts]
+
+
+def distinct_blocks(architecture: Architecture) -> Counter[Operator]:
+    """Each distinct block that does something, with its number of repeats."""
+    return Counter(block for block in architecture.blocks if block.kind != "skip")
 
 
 def state_bytes(architecture: Architecture, workload: Workload) -> int:
     """Bytes of KV cache and recurrent states of the batch after `context` tokens."""
-    return workload.bytes_of(state=workload.batch * state_elements(architecture, workload.context))
-
-
-def weight_and_state_bytes(architecture: Architecture, workload: Workload) -> int:
-    """Bytes of all weights, and of the batch's state after `context` tokens."""
-    return weight_bytes(architecture, workload) + state_bytes(architecture, workload)
+    return _state_bytes(distinct_blocks(architecture), architecture.width, workload)
 
 
 def weight_bytes(architecture: Architecture, workload: Workload) -> int:
     """Bytes of all weights."""
-    width = architecture.width
-    tables = 1 if architecture.tied_embeddings else 2
-    blocks = sum(
-        count * workload.weight_bytes([*block.own_weights(width).values(), (width,)])
-        for block, count in _blocks(architecture)
-    )
-    return blocks + workload.weight_bytes([(width,), *[(width, architecture.vocab_size)] * tables])
+    return _weight_bytes(distinct_blocks(architecture), architecture, workload)
+
+
+def weight_and_state_bytes(architecture: Architecture, workload: Workload) -> int:
+    """Bytes of all weights, and of the batch's state after `context` tokens."""
+    blocks = distinct_blocks(architecture)
+    return _weight_bytes(blocks, architecture, workload) + _state_bytes(blocks, architecture.width, workload)
 
 
 def weight_traffic_bytes(block: Operator, width: int, tokens: int, workload: Workload) -> int:
@@ -119,7 +147,7 @@ def activation_bytes(architecture: Architecture, workload: Workload) -> int:
     """
     width = architecture.width
     tokens = min(workload.prefill_chunk, workload.context)
-    widest = max(block.activation_elements(width) for block in architecture.blocks)
+    widest = max(_activation_elements(block, width) for block in distinct_blocks(architecture))
     elements = max(tokens * (2 * width + widest), 2 * width + architecture.vocab_size)
     return workload.bytes_of(activations=workload.batch * elements)
 
@@ -129,9 +157,42 @@ def chunk_flops(block: Operator, width: int, start: int, end: int) -> int:
     return block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0)
 
 
-def _blocks(architecture: Architecture) -> list[tuple[Operator, int]]:
-    """Each distinct block that does something, with its number of repeats."""
-    return [(b, n) for b, n in Counter(architecture.blocks).items() if b.kind != "skip"]
+def _phase_work(phase: Phase, architecture: Architecture, workload: Workload) -> Iterator[Work]:
+    width = architecture.width
+    items = in_order(
+        distinct_blocks(architecture),
+        lambda block: block_work(phase, block, width, workload),
+        embedding_work(phase, width, workload),
+        head_work(width, architecture.vocab_size, workload),
+    )
+    return (replace(work, count=count) for count, work in items)
+
+
+def _decoded(block: Operator, width: int, workload: Workload) -> Work:
+    context, batch = workload.context, workload.batch
+    flops = block.decode_flops(width, context)
+    state = workload.bytes_of(state=batch * block.state_traffic(width, context))
+    rest = workload.bytes_of(activations=batch * _activation_traffic(block, width))
+    rest += weight_traffic_bytes(block, width, batch, workload)
+    growing = batch * (flops - block.decode_flops(width, 1))
+    return Work(batch * flops, rest + state, context_flops=growing, context_bytes=state)
+
+
+def _chunk(block: Operator, width: int, workload: Workload, start: int, end: int) -> Work:
+    batch, tokens = workload.batch, end - start
+    elements = block.state_elements(width, end)
+    written = min(elements, tokens * (block.state_traffic(width, end) - elements))
+    state = workload.bytes_of(state=batch * (elements + written))
+    rest = workload.bytes_of(activations=batch * tokens * _activation_traffic(block, width))
+    rest += weight_traffic_bytes(block, width, batch * tokens, workload)
+    flops = chunk_flops(block, width, start, end)
+    growing = batch * (flops - tokens * block.decode_flops(width, 1))
+    return Work(batch * flops, rest + state, context_flops=growing, context_bytes=state)
+
+
+def _embedding(width: int, workload: Workload, tokens: int) -> Work:
+    rows = workload.batch * tokens
+    return Work(0, table_bytes(width, rows, workload) + workload.bytes_of(activations=rows * width))
 
 
 def _activation_traffic(block: Operator, width: int) -> int:
@@ -139,15 +200,30 @@ def _activation_traffic(block: Operator, width: int) -> int:
     return 2 * block.activation_elements(width) + ELEMENTWISE_ROWS * width
 
 
-def _embedding(architecture: Architecture, workload: Workload, tokens: int) -> Work:
-    """A row of the table read and a row written for each token."""
-    width, rows = architecture.width, workload.batch * tokens
-    return Work(0, table_bytes(width, rows, workload) + workload.bytes_of(activations=rows * width))
+def _weight_bytes(blocks: Mapping[Operator, int], architecture: Architecture, workload: Workload) -> int:
+    width = architecture.width
+    tables = 1 if architecture.tied_embeddings else 2
+    own = sum(count * _own_weight_bytes(block, width, workload) for block, count in blocks.items())
+    return own + workload.weight_bytes([(width,), *[(width, architecture.vocab_size)] * tables])
 
 
-def _head(architecture: Architecture, workload: Workload) -> Work:
-    """Final norm and logits of one token of each sequence: the whole table is read, tied or not."""
-    width, vocabulary, batch = architecture.width, architecture.vocab_size, workload.batch
-    rows = workload.bytes_of(activations=batch * (ELEMENTWISE_ROWS * width + vocabulary))
-    norm = workload.weight_bytes([(width,)])
-    return Work(batch * head_flops(architecture), table_bytes(width, vocabulary, workload) + norm + rows)
+def _state_bytes(blocks: Mapping[Operator, int], width: int, workload: Workload) -> int:
+    context = workload.context
+    elements = sum(count * _state_elements(block, width, context) for block, count in blocks.items())
+    return workload.bytes_of(state=workload.batch * elements)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _own_weight_bytes(block: Operator, width: int, workload: Workload) -> int:
+    """Bytes of the block's own weights and of its norm."""
+    return workload.weight_bytes([*block.own_weights(width).values(), (width,)])
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _state_elements(block: Operator, width: int, context: int) -> int:
+    return block.state_elements(width, context)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _activation_elements(block: Operator, width: int) -> int:
+    return block.activation_elements(width)

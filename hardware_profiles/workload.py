@@ -67,6 +67,8 @@ class Workload:
     def stored_as(self, architecture: Architecture) -> "Workload":
         """The workload with what it leaves open stored as an architecture says."""
         weights, cache = self.weights or architecture.weights, self.cache or architecture.cache
+        if (weights, cache) == (self.weights, self.cache):
+            return self
         return replace(self, weights=weights, cache=cache)
 
     @property
@@ -86,7 +88,7 @@ class Workload:
 
     @property
     def types(self) -> tuple[str, str, str]:
-        """Of arithmetic, weights and states."""
+        """Types of arithmetic, weights and states."""
         return self.dtype, self.weight_dtype, self.cache_dtype
 
     def bytes_of(self, *, state: int = 0, activations: int = 0) -> int:
@@ -108,6 +110,11 @@ class Workload:
         if len(shape) < 2:
             return self.dtype
         return "float16" if shape[-2] % BLOCK else self.weight_dtype
+
+
+FigureName = Literal["prefill_latency_s", "decode_latency_s", "peak_memory_bytes"]
+"""Figures that are priced on a device, and measured there."""
+FIGURES: tuple[FigureName, ...] = get_args(FigureName)
 
 
 @dataclass(frozen=True)

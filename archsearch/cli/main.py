@@ -205,25 +205,18 @@ def measure(
     """Measure the real latency and memory of an architecture, on this machine or by a device's command."""
     from hardware_profiles import Workload
     from hardware_profiles.measuring.measure import measure as measure_architecture
-    from hardware_profiles.measuring.remote import measure_on
+    from hardware_profiles.measuring.measurement import Measurement
+    from hardware_profiles.measuring.remote import RemoteMeasurement, measure_on
     from hardware_profiles.measuring.this_machine import THIS_MACHINE, resolve_device
 
     model = show.find_architecture(architecture)
+    workload = Workload(context, batch, dtype, weights=weights, cache=cache)
+    measurement: Measurement | RemoteMeasurement
     if device is None or device == THIS_MACHINE:
-        found = measure_architecture(
-            model,
-            context,
-            batch,
-            dtype,
-            weights,
-            progress=_say,
-            depths=depth or (),
-            cache=cache,
-            runtime=runtime,
-        )
+        measurement = measure_architecture(model, workload, runtime, depths=depth or (), progress=_say)
     else:
-        workload = Workload(context, batch, dtype, weights=weights, cache=cache)
-        found = measure_on(resolve_device(device), model, workload)
+        measurement = measure_on(resolve_device(device), model, workload)
+    found = measurement.to_dict()
     _print_json(found) if json_ else show.pairs(found, out_console)
 
 
@@ -266,20 +259,21 @@ def validate(
 ) -> None:
     """Judge a profile of this machine: predictions against whole models measured here, with its runtime."""
     from genomes.files import write_whole
-    from hardware_profiles.measuring import validate as validating
+    from hardware_profiles import Workload
+    from hardware_profiles.measuring.judgement import with_validation
     from hardware_profiles.measuring.this_machine import resolve_device
+    from hardware_profiles.measuring.validate import validate as validate_profile
 
     profile = resolve_device(device, progress=_say)
     if store and not Path(device).is_file():
         raise InvalidInput(f"--store keeps the errors in a device file; {device!r} is not one")
     models = [(Path(a).name.removesuffix(".arch.json"), show.find_architecture(a)) for a in architectures]
+    workload = Workload(context, batch, dtype, weights=weights, cache=cache)
     with show_profiles.counting("measuring", error_console) as progress:
-        found = validating.validate(
-            profile, models, context, batch, dtype, weights, cache, processes, progress
-        )
+        judgement = validate_profile(profile, models, workload, processes=processes, progress=progress)
     if store:
-        write_whole(Path(device), validating.with_validation(profile, found).to_yaml())
-    _print_json(found) if json_ else show_profiles.validation(found, out_console)
+        write_whole(Path(device), with_validation(profile, judgement).to_yaml())
+    _print_json(judgement.to_dict()) if json_ else show_profiles.judgement(judgement, out_console)
 
 
 @app.command()

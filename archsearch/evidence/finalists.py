@@ -7,7 +7,6 @@ one event of the journal, a failure with its cause included, so that a resumed r
 none.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -23,10 +22,12 @@ from archsearch.campaign.summary import candidate, ranked
 from genomes import Architecture, InvalidInput, load_architecture
 from genomes.files import write_json
 from hardware_profiles import Device, Workload, this_machine
-from hardware_profiles.measuring.measure import FIGURES, measure
-from hardware_profiles.measuring.remote import PERCENTILES, check_command, measure_on
+from hardware_profiles.measuring.measure import measure
+from hardware_profiles.measuring.measurement import MeasuredFigures
+from hardware_profiles.measuring.remote import check_command, measure_on
 from hardware_profiles.measuring.this_machine import THIS_MACHINE
-from hardware_profiles.runtimes.table import JAX, runtime_of
+from hardware_profiles.runtimes.table import runtime_of
+from hardware_profiles.traits import traits_of
 
 Way = Literal["here", "command"]
 
@@ -167,18 +168,14 @@ def _measure(
     record: CandidateRecord, place: Place, loaded: LoadedRun, look: Callable[[], None]
 ) -> dict[str, Any]:
     """The event of a measurement, less its kind."""
-    started, found, failure = time.monotonic(), None, None
+    started, measurement, failure = time.monotonic(), None, None
     try:
         path = loaded.directory.candidate(record.fingerprint) / "target.arch.json"
         architecture = load_architecture(path)
         place = place.of(architecture)
-        found = _figures(architecture, place, loaded.campaign.finalists.processes, look)
+        measurement = _figures(architecture, place, loaded.campaign.finalists.processes, look)
     except (InvalidInput, RuntimeError) as error:
         failure = str(error) or type(error).__name__
-    said = found or {}
-    spread = said.get("repeat_spread")
-    known = isinstance(spread, int | float) and not isinstance(spread, bool) and math.isfinite(spread)
-    flags = {key: said.get(key) for key in ("stable", "disturbed")}
     return {
         "candidate": record.fingerprint,
         "device": place.name,
@@ -189,9 +186,14 @@ def _measure(
         "weights": place.workload.weight_dtype,
         "cache": place.workload.cache_dtype,
         "objectives": list(place.objectives),
-        "figures": found and {f: {p: float(found[f][p]) for p in PERCENTILES} for f in FIGURES},
-        "repeat_spread": spread if known else None,
-        **{key: flag if isinstance(flag, bool) else None for key, flag in flags.items()},
+        "figures": measurement
+        and {
+            figure: {"p10": quantiles.p10, "median": quantiles.median, "p90": quantiles.p90}
+            for figure, quantiles in measurement.figures.items()
+        },
+        "repeat_spread": measurement and measurement.repeat_spread,
+        "stable": measurement and measurement.stable,
+        "disturbed": measurement and measurement.disturbed,
         "seconds": round(time.monotonic() - started, 3),
         "failure": failure,
     }
@@ -199,28 +201,20 @@ def _measure(
 
 def _figures(
     architecture: Architecture, place: Place, processes: int, look: Callable[[], None]
-) -> dict[str, Any]:
-    """What a device says. Raises `RuntimeError` or `InvalidInput` where it gives no figures to believe."""
-    asked = place.workload
+) -> MeasuredFigures:
+    """What a device measures. Raises `RuntimeError` or `InvalidInput` where no figures can be believed."""
     if place.way == "command":
-        return measure_on(place.device, architecture, asked)
+        return measure_on(place.device, architecture, place.workload)
     runtime, provenance = runtime_of(place.device), place.device.provenance
-    found = measure(
-        architecture,
-        asked.context,
-        asked.batch,
-        asked.dtype,
-        asked.weights,
-        processes,
-        lambda _: look(),
-        cache=asked.cache,
-        runtime=runtime.name,
+    measurement = measure(
+        architecture, place.workload, runtime.name, processes=processes, progress=lambda _: look()
     )
-    platform = found["device"]["platform"]
+    platform = measurement.platform["platform"]
     if provenance is not None and provenance.runtime != f"{runtime.provenance}{platform}":
-        chooses = "; JAX_PLATFORMS chooses the platform" if runtime is JAX else ""
+        variable = traits_of(runtime.provenance).platform_variable
+        chooses = f"; {variable} chooses the platform" if variable else ""
         raise RuntimeError(
             f"{runtime.name} measured on its platform {platform}, but {place.name} is a profile of "
             f"{provenance.runtime}{chooses}"
         )
-    return found
+    return measurement

@@ -10,36 +10,38 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
-from math import inf
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from genomes import InvalidInput, Scale, parse_layout
 from genomes.files import write_whole
-from hardware_profiles import Device, Workload, predict
-from hardware_profiles.cases import DISTURBED, PHASES, UNSTABLE, Case, Measured
+from hardware_profiles.cases import PHASES, Case
+from hardware_profiles.cost import price
 from hardware_profiles.curves import fit_families
+from hardware_profiles.device import Device, Power
 from hardware_profiles.energy import power_figure
 from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import GRIDS, HEAD_DIM, VOCABULARIES, Grid, cases
 from hardware_profiles.measuring.measure import measure_once
 from hardware_profiles.measuring.process import WORKER, started
+from hardware_profiles.measuring.rows import CaseAnswer, Rows
 from hardware_profiles.measuring.this_machine import measure_device
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.table import JAX, find_runtime, read_types
 from hardware_profiles.timing.drift import drifts
+from hardware_profiles.traits import traits_of
+from hardware_profiles.workload import Workload
 
 ROWS = ".rows.jsonl"
-"""In place of the profile's suffix: where rows are kept."""
+"""Suffix of the file of rows, in place of the profile's."""
 MIXED_BLOCKS = 8
-"""Of the models that tell what a process holds beside weights, state and programs."""
+"""Blocks of the models that tell what a process holds beside weights, state and programs."""
 
 Progress = Callable[[int, int, str], None]
-"""Told cases done, cases in all, and what comes next."""
+"""Receives cases done, cases in all, and what comes next."""
 
 
 def calibrate(
@@ -71,46 +73,47 @@ def calibrate(
         grid = replace(grid, types=tuple(types))
     chosen = find_runtime(runtime)
     wanted = list(cases(grid, layouts or chosen.layouts, chosen))
-    kept = out.with_suffix(ROWS)
-    done = read_rows(kept)
-    _same_origin(kept, done.values(), chosen)
+    rows = Rows(out.with_suffix(ROWS))
+    rows.check_origin(chosen)
     chosen.require()
-    probed = measure_device(name) if chosen is JAX else None
+    probed = measure_device(name) if traits_of(chosen.provenance).rooflines else None
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     out.parent.mkdir(parents=True, exist_ok=True)
-    missing = [case for case in wanted if _key(case) not in done]
-    finished = len(wanted) - len(missing)
-    with kept.open("a", encoding="utf-8") as file:
-
-        def take(pending: list[Case], total: int) -> None:
-            nonlocal finished
-            with closing(_answers(pending, chosen)) as answers:  # whatever happens in between
-                for answer in answers:
-                    if progress is not None:
-                        progress(finished, total, answer["case"]["operator"])
-                    _same_origin(kept, [*done.values(), answer], chosen)
-                    file.write(json.dumps(answer) + "\n")
-                    file.flush()
-                    _keep(answer, done)
-                    finished += 1
-
-        take(missing, len(wanted))
-        unstable = [case for case in wanted if _unrest(done[_key(case)]) > UNSTABLE]
-        take(unstable, len(wanted) + len(unstable))
-    keys = {_key(case) for case in wanted}
-    profile = _profile(name, probed, [done[key] for key in done if key in keys], load_average)
-    profile = profile.model_copy(update=_of_whole_models(profile, grid, chosen))
+    missing = rows.missing(wanted)
+    _measure(missing, rows, chosen, len(wanted) - len(missing), progress)
+    _measure(rows.unstable(wanted), rows, chosen, len(wanted), progress)
+    profile = _profile(name, probed, rows.answers(wanted), load_average)
+    whole = _whole_models(profile, grid, chosen)
+    power_w = whole.power_w or profile.power_w
+    profile = profile.model_copy(update={"process_bytes": whole.process_bytes, "power_w": power_w})
     write_whole(out, profile.to_yaml())
     return profile
 
 
-def _of_whole_models(profile: Device, grid: Grid, runtime: Runtime) -> dict[str, Any]:
-    """What small models of several operators tell: `process_bytes`, by which their peak memory is above its
-    prediction, and `power_w` where it can be measured.
+def _measure(
+    pending: Sequence[Case], rows: Rows, runtime: Runtime, done: int, progress: Progress | None
+) -> None:
+    """Measure cases into the rows, `done` others being behind them."""
+    total = done + len(pending)
+    with closing(_answers(pending, runtime)) as answers:  # whatever happens in between
+        for number, answer in enumerate(answers, done):
+            if progress is not None:
+                progress(number, total, answer.case.operator)
+            rows.add(answer, runtime)
 
-    Under a runtime whose operators have no other price than the measured, models of those that this
-    calibration left out are passed over.
-    """
+
+@dataclass(frozen=True)
+class _WholeModels:
+    """What small models of several operators tell of a process."""
+
+    process_bytes: float
+    """Bytes by which their peak memory is above its prediction."""
+    power_w: Power | None
+    """Power while they ran, where it can be measured."""
+
+
+def _whole_models(profile: Device, grid: Grid, runtime: Runtime) -> _WholeModels:
+    """Measure them; those with an operator that has no price are passed over."""
     priced = {family.operator for family in profile.families}
     scale = Scale(
         width=grid.middle, head_dim=HEAD_DIM, vocab_size=VOCABULARIES[0], blocks=MIXED_BLOCKS, repeat="stack"
@@ -120,103 +123,41 @@ def _of_whole_models(profile: Device, grid: Grid, runtime: Runtime) -> dict[str,
     beyond, power = [], []
     for text in runtime.whole_models:
         architecture = parse_layout(text).at(scale)
-        if runtime is not JAX and not {block.name for block in architecture.blocks} <= priced:
+        unpriced = {block.name for block in architecture.blocks} - priced
+        if unpriced and not traits_of(runtime.provenance).rooflines:
             continue
-        found = measure_once(architecture, workload, runtime)
-        predicted = predict(architecture, profile, workload).peak_memory_bytes.value
-        beyond.append(found["peak_memory_bytes"] - predicted)
-        power.append(found.get("power_w", {}))
-    return {
-        "process_bytes": max(0.0, float(median(beyond))) if beyond else 0.0,
-        "power_w": power_figure(power) or profile.power_w,
-    }
+        answer = measure_once(architecture, workload, runtime)
+        predicted = price(architecture, profile, workload, "peak_memory_bytes").value
+        beyond.append(answer.peak_memory_bytes - predicted)
+        power.append(answer.power_w)
+    return _WholeModels(max(0.0, float(median(beyond))) if beyond else 0.0, power_figure(power))
 
 
 def _profile(
-    name: str, probed: Device | None, answers: list[dict[str, Any]], load_average: float | None
+    name: str, probed: Device | None, answers: Sequence[CaseAnswer], load_average: float | None
 ) -> Device:
-    """Fit what was measured, in the order of time; cases that failed are counted. `probed` is what jax found
-    of the machine."""
-    found = [answer for answer in answers if "error" not in answer]
-    if not found:
-        raise RuntimeError(f"no case could be measured: {answers[0]['error']}")
-    usual = {phase: median(answer["yardstick"][phase] for answer in found) for phase in PHASES}
-    rows = [
-        Measured.model_validate(
-            {key: value for key, value in answer.items() if key not in ("yardstick", "origin")}
-            | {"drift": drift}
-        )
-        for answer, drift in zip(found, drifts([a["yardstick"] for a in found], usual), strict=True)
-    ]
+    """Fit what was measured, in the order of time; cases that failed are counted. `probed` has the rooflines
+    of the machine, where the runtime has some."""
+    timed = [answer for answer in answers if answer.error is None]
+    if not timed:
+        raise RuntimeError(f"no case could be measured: {answers[0].error}")
+    readings = [answer.yardstick_s for answer in timed]
+    usual = {phase: median(reading[phase] for reading in readings) for phase in PHASES}
+    rows = [answer.measured(drift) for answer, drift in zip(timed, drifts(readings, usual), strict=True)]
     if probed is None:
-        profile = runtime_profile.device(name, rows, found[0]["origin"], load_average)
+        profile = runtime_profile.device(name, rows, timed[0].origin, load_average)
     else:
         profile = probed.model_copy(update={"calibration": "calibrated", "families": fit_families(rows)})
     return profile.model_copy(
         update={
             "yardstick_s": usual,
-            "cases_failed": len(answers) - len(found),
+            "cases_failed": len(answers) - len(timed),
             "cases_unstable": sum(row.unstable for row in rows),
         }
     )
 
 
-def _same_origin(kept: Path, answers: Iterable[dict[str, Any]], runtime: Runtime) -> None:
-    """Raise `InvalidInput` unless all were measured by this runtime, of one version, on as many threads."""
-    origins = {_origin(answer) for answer in answers}
-    if len(origins) > 1 or any(not name.startswith(runtime.provenance) for name, _, _ in origins):
-        found = " and ".join(sorted(" ".join(origin) for origin in origins))
-        raise InvalidInput(
-            f"{kept}: rows of {found}, asked for {runtime.name}; tables of two runtimes, versions or numbers "
-            "of threads are never mixed: give another --out, or remove the file to measure again"
-        )
-
-
-def _origin(answer: dict[str, Any]) -> tuple[str, str, str]:
-    """By which runtime, version and threads a case was measured; jax where an older row does not say."""
-    origin = answer.get("origin") or {"runtime": "jax-cpu", "version": "unknown", "threads": "unknown"}
-    return str(origin["runtime"]), str(origin["version"]), f"({origin['threads']} threads)"
-
-
-def _keep(answer: dict[str, Any], done: dict[str, dict[str, Any]]) -> None:
-    """Add an answer as the last in time, unless there is a steadier one of the same case."""
-    key = _key(Case.model_validate(answer["case"]))
-    if key not in done or _unrest(answer) < _unrest(done[key]):
-        done.pop(key, None)
-        done[key] = answer
-
-
-def _unrest(answer: dict[str, Any]) -> float:
-    """The largest spread of an answer's samples; infinite where other programs were in the way, and 0 where
-    there is no time: a case that failed fails again."""
-    if answer.get("other_load", 0.0) > DISTURBED:
-        return inf
-    return max(float(answer.get(f"{phase}_spread", 0.0)) for phase in PHASES)
-
-
-def _key(case: Case) -> str:
-    return json.dumps(case.model_dump(mode="json"), sort_keys=True)
-
-
-def read_rows(kept: Path) -> dict[str, dict[str, Any]]:
-    """What an earlier calibration measured, by case, in the order of time; a torn last line is cut off."""
-    found: dict[str, dict[str, Any]] = {}
-    text = kept.read_text(encoding="utf-8") if kept.exists() else ""
-    if text and not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        kept.write_text(text, encoding="utf-8")
-    lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            _keep(json.loads(line), found)
-        except (ValueError, KeyError, TypeError):
-            raise InvalidInput(
-                f"{kept}: line {number} is not a measured case; remove the file to measure again"
-            ) from None
-    return found
-
-
-def _answers(pending: Sequence[Case], runtime: Runtime) -> Generator[dict[str, Any], None, None]:
+def _answers(pending: Sequence[Case], runtime: Runtime) -> Generator[CaseAnswer, None, None]:
     """The answer to each case, operator after operator."""
     groups: dict[str, list[Case]] = {}
     for case in pending:
@@ -225,7 +166,7 @@ def _answers(pending: Sequence[Case], runtime: Runtime) -> Generator[dict[str, A
         yield from _in_fresh_process(runtime, group)
 
 
-def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Generator[dict[str, Any], None, None]:
+def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Generator[CaseAnswer, None, None]:
     """The answer to each case of an operator."""
     request = json.dumps({"cases": [case.model_dump(mode="json") for case in group]})
     with (
@@ -244,7 +185,7 @@ def _in_fresh_process(runtime: Runtime, group: Sequence[Case]) -> Generator[dict
         answered = 0
         for line in process.stdout:
             answered += 1
-            yield json.loads(line)
+            yield CaseAnswer.read(json.loads(line))
         process.wait()
         complaints.seek(0)
         end = "\n".join(complaints.read().strip().splitlines()[-5:])

@@ -11,11 +11,11 @@ from hardware_profiles.runtimes.table import JAX, read_types
 
 HEAD_DIM = 64
 SMALL_VOCABULARY = 256
-"""Of the stacks, so that blocks are what takes the time."""
+"""Vocabulary of the stacks of blocks, so that blocks are what takes the time."""
 VOCABULARIES = (4096, 32768)
 """At which embedding and logits are measured."""
 STACK_PARAMETERS = 4_000_000
-"""Blocks of a stack together, at least, as far as `MOST_COPIES` allows."""
+"""Fewest parameters of all blocks of a stack, as far as `MOST_COPIES` allows."""
 FEWEST_COPIES, MOST_COPIES = 2, 4
 
 
@@ -29,16 +29,16 @@ class Grid:
 
     widths: tuple[int, ...]
     contexts: tuple[int, ...]
-    """For operators whose state is of one size."""
-    growing: tuple[int, ...]
-    """For those whose state grows with the context."""
-    long: tuple[int, ...] = ()
-    """Further ones for those, at the middle width."""
+    """Contexts in tokens for operators whose state is of one size."""
+    growing_contexts: tuple[int, ...]
+    """Contexts for operators whose state grows with the context."""
+    long_contexts: tuple[int, ...] = ()
+    """Further contexts for the latter, at the middle width."""
     batches: tuple[int, ...] = (1,)
-    """Those above 1 at the shortest context and the middle width."""
+    """Sequences side by side; numbers above 1 at the shortest context and the middle width."""
     types: tuple[str, ...] | None = ("float32",)
-    """Of the arithmetic, and after slashes those that weights and states are stored in where they are others;
-    None for the runtime's own."""
+    """Types of the arithmetic, and after slashes of stored weights and states where they are others; None for
+    the runtime's own."""
 
     @property
     def middle(self) -> int:
@@ -47,20 +47,20 @@ class Grid:
 
     def workloads(self, width: int, grows: bool, most_batch: int | None) -> Iterator[tuple[int, int]]:
         """Contexts and batches of an operator at a width."""
-        contexts = self.growing if grows else self.contexts
+        contexts = self.growing_contexts if grows else self.contexts
         yield from ((context, 1) for context in contexts)
         if width == self.middle:
-            yield from ((context, 1) for context in (self.long if grows else ()))
+            yield from ((context, 1) for context in (self.long_contexts if grows else ()))
             yield from ((contexts[0], batch) for batch in self.batches if 1 < batch <= (most_batch or batch))
 
 
 GRIDS = {
-    "quick": Grid(widths=(256, 512, 1024), contexts=(256, 1024), growing=(256, 1024, 2048)),
+    "quick": Grid(widths=(256, 512, 1024), contexts=(256, 1024), growing_contexts=(256, 1024, 2048)),
     "full": Grid(
         widths=(256, 512, 1024, 2048, 4096),
         contexts=(256, 1024),
-        growing=(256, 1024, 4096),
-        long=(16384, 32768),
+        growing_contexts=(256, 1024, 4096),
+        long_contexts=(16384, 32768),
         batches=(1, 4, 16),
         types=None,
     ),

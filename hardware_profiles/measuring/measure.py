@@ -11,92 +11,93 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from statistics import median
 from typing import Any
 
-import numpy as np
-
 from genomes import Architecture, InvalidInput
-from hardware_profiles import Workload, this_machine
-from hardware_profiles.cases import DISTURBED, PHASES
-from hardware_profiles.energy import joules
+from hardware_profiles.machine import this_machine
 from hardware_profiles.measuring import process as fresh_process
+from hardware_profiles.measuring.measurement import Measurement, ProcessAnswer, combined
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.table import JAX, find_runtime
-from hardware_profiles.timing.power import MEASURED
+from hardware_profiles.workload import Workload
 
 PROCESSES = 3
 """Fewest fresh processes that a reported figure should rest on."""
-STABLE = 0.05
-"""Largest repeat spread of a stable measurement."""
 TIMEOUT_S = 3600
 
-LATENCIES = ("prefill_latency_s", "decode_latency_s")
-FIGURES = (*LATENCIES, "peak_memory_bytes")
-
 Progress = Callable[[str], None]
+"""Receives a line of text after each process."""
 
 
 def measure(
     architecture: Architecture,
-    context: int = 1024,
-    batch: int = 1,
-    dtype: str = "float32",
-    weights: str | None = None,
+    workload: Workload | None = None,
+    runtime: str = JAX.name,
+    *,
+    depths: Sequence[int] = (),
     processes: int = PROCESSES,
     progress: Progress | None = None,
-    depths: Sequence[int] = (),
-    cache: str | None = None,
-    runtime: str = JAX.name,
-) -> dict[str, Any]:
-    """Measure an architecture with random weights at full size; plain JSON, as `archsearch measure --json`.
+) -> Measurement:
+    """Measure an architecture with random weights at full size, by default at 1024 tokens, batch 1, float32.
 
-    `weights` and `cache` are by default what the architecture says, else `dtype`.
+    What the workload leaves open is stored as the architecture says. Figures of the measurement:
 
     - `prefill_latency_s`: time to first token of a prompt of `context` tokens in chunks of 512, `median`,
       `p10` and `p90` over the samples of all processes
     - `decode_latency_s`: one decoded token that sees `context` tokens, itself included
     - `decode_latency_by_depth_s`: the same for a token that sees as many tokens as each of `depths`, by depth
-    - `peak_memory_bytes`: of running the model, one sample a process; `provenance.memory_counts` says of what
+    - `peak_memory_bytes`: of running the model, one sample a process; `memory_counts` says of what
     - `prefill_energy_j`, `decode_energy_j`: of a prompt and of a step on an NVIDIA GPU, one sample a process:
-      the mean power of its board while running (NVML) times the median latency; else null. `energy` says
+      the mean power of its board while running (NVML) times the median latency; else None. `energy` says
       which, in words
     - `repeat_spread`: (largest - smallest) / median of the processes' medians, the worse of both latencies;
-      null where there is only one process
+      None where there is only one process
     - `stable`: whether the samples of each process settled and the repeat spread is at most 5 %
     - `disturbed`: whether other programs took more than a tenth of the machine's CPU time meanwhile
 
-    Raises `InvalidInput` for a workload that is not legal, `RuntimeError` where the model does not fit in
-    memory or a process fails.
+    Raises `InvalidInput` for what the runtime is not measured with, `RuntimeError` where the model does not
+    fit in memory or a process fails.
     """
-    workload = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
-    workload = workload.stored_as(architecture)
+    workload = (workload or Workload()).stored_as(architecture)
     chosen = find_runtime(runtime)
     for depth in depths:
         Workload(context=depth)
-    if not isinstance(processes, int) or isinstance(processes, bool) or processes < 1:
-        raise InvalidInput(f"processes = {processes!r}; expected a whole number of at least 1")
+    check_processes(processes)
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     answers = []
     for number in range(1, processes + 1):
-        answers.append(measure_once(architecture, workload, chosen, depths))
+        answer = measure_once(architecture, workload, chosen, depths)
+        answers.append(answer)
         if progress is not None:
-            first, token = (median(answers[-1][latency]) for latency in LATENCIES)
             progress(
-                f"process {number} of {processes}: {first:.4g} s to the first token, {token:.4g} s a token"
+                f"process {number} of {processes}: {answer.latency_s('prefill'):.4g} s to the first token, "
+                f"{answer.latency_s('decode'):.4g} s a token"
             )
-    return _combined(answers, workload, chosen, load_average)
+    return combined(
+        answers,
+        workload,
+        chosen.name,
+        this_machine(),
+        date=datetime.now(UTC).date().isoformat(),
+        load_average=load_average,
+    )
+
+
+def check_processes(processes: int) -> None:
+    """Raise `InvalidInput` unless it is a number of processes."""
+    if not isinstance(processes, int) or isinstance(processes, bool) or processes < 1:
+        raise InvalidInput(f"processes = {processes!r}; expected a whole number of at least 1")
 
 
 def measure_once(
     architecture: Architecture, workload: Workload, runtime: Runtime = JAX, depths: Sequence[int] = ()
-) -> dict[str, Any]:
+) -> ProcessAnswer:
     """The answer of the runtime's measuring program, from one fresh process.
 
     Raises `InvalidInput` for a request that is not legal, `RuntimeError` where the process fails.
     """
     runtime.check(workload, depths)
-    return _in_fresh_process(
+    answer = _in_fresh_process(
         runtime,
         {
             "architecture": architecture.to_dict(),
@@ -109,75 +110,7 @@ def measure_once(
             "depths": list(depths),
         },
     )
-
-
-def _combined(
-    answers: list[dict[str, Any]], workload: Workload, runtime: Runtime, load_average: float | None
-) -> dict[str, Any]:
-    machine, last = this_machine(), answers[-1]
-    medians = {latency: [median(answer[latency]) for answer in answers] for latency in LATENCIES}
-    spread = max((max(m) - min(m)) / median(m) for m in medians.values()) if len(answers) > 1 else None
-    other_load = max(answer["other_load"] for answer in answers)
-    settled = all(answer["settled"] for answer in answers)
-    return {
-        **{name: _summary([s for answer in answers for s in answer[name]]) for name in LATENCIES},
-        "decode_latency_by_depth_s": {
-            depth: _summary([s for answer in answers for s in answer["decode_latency_by_depth_s"][depth]])
-            for depth in last["decode_latency_by_depth_s"]
-        },
-        "peak_memory_bytes": _summary([answer["peak_memory_bytes"] for answer in answers]),
-        **_energy(answers, runtime),
-        "repeat_spread": spread,
-        "stable": settled and spread is not None and spread <= STABLE,
-        "disturbed": other_load > DISTURBED,
-        "context": workload.context,
-        "batch": workload.batch,
-        "dtype": workload.dtype,
-        "weights": workload.weight_dtype,
-        "cache": workload.cache_dtype,
-        "runtime": runtime.name,
-        "device": {
-            **last["device"],
-            "processor": machine.processor,
-            "cores": machine.cores,
-            "memory_bytes": machine.memory_bytes,
-        },
-        "provenance": {
-            "date": datetime.now(UTC).date().isoformat(),
-            "versions": last["versions"],
-            **({"options": last["options"]} if "options" in last else {}),
-            "threads": last["threads"],
-            "load_average": load_average,
-            "other_load": other_load,
-            "processes": len(answers),
-            "samples": {latency: [len(answer[latency]) for answer in answers] for latency in LATENCIES},
-            "process_medians": medians,
-            "settled": settled,
-            "prefill_chunk": workload.prefill_chunk,
-            "memory_counts": last["memory_counts"],
-        },
-    }
-
-
-def _energy(answers: list[dict[str, Any]], runtime: Runtime) -> dict[str, Any]:
-    """Joules of a prompt and of a step, null where a process could not tell, and what they are in words."""
-    found: dict[str, Any] = {}
-    for phase, latency in zip(PHASES, LATENCIES, strict=True):
-        powers = [answer.get("power_w", {}).get(phase) for answer in answers]
-        steps = [
-            joules(power, median(answer[latency])) for power, answer in zip(powers, answers, strict=True)
-        ]
-        known = [energy for energy in steps if energy is not None]
-        found[f"{phase}_energy_j"] = _summary(known) if len(known) == len(steps) else None
-    said = answers[-1].get("energy", f"not measured with {runtime.name}")
-    if said == MEASURED and None in found.values():
-        said += "; null where the counter told nothing"
-    return found | {"energy": said}
-
-
-def _summary(samples: list[float]) -> dict[str, float]:
-    p10, middle, p90 = (float(x) for x in np.percentile(samples, (10, 50, 90)))
-    return {"median": middle, "p10": p10, "p90": p90}
+    return ProcessAnswer.read(answer)
 
 
 def _in_fresh_process(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from hardware_profiles import Device, Figure, Peak, Provenance, this_machine
 from hardware_profiles.cases import HEAD, Case, Measured
 from hardware_profiles.curves import fit_families
+from hardware_profiles.device import Device, Figure, Peak, Provenance
+from hardware_profiles.machine import this_machine
+from hardware_profiles.measuring.rows import Origin
 from hardware_profiles.terms import Terms, terms_of
 
 LARGE = 8
 """Blocks that have less than this part of the largest's work do not count: small times are noise."""
 
 
-def device(name: str, rows: Sequence[Measured], origin: dict[str, Any], load_average: float | None) -> Device:
+def device(name: str, rows: Sequence[Measured], origin: Origin, load_average: float | None) -> Device:
     """A calibrated profile; its peak and its bandwidth are those of the fastest measured blocks.
 
     They are what rooflines and checks need, not limits of the machine: a float32 peak is what products with
@@ -24,15 +25,15 @@ def device(name: str, rows: Sequence[Measured], origin: dict[str, Any], load_ave
 
     def fastest(work: Callable[[Measured], float], seconds: Callable[[Measured], float]) -> tuple[float, str]:
         least = max(map(work, blocks)) / LARGE
-        found = max((row for row in blocks if work(row) >= least), key=lambda row: work(row) / seconds(row))
-        return work(found) / seconds(found), _said(found.case)
+        best = max((row for row in blocks if work(row) >= least), key=lambda row: work(row) / seconds(row))
+        return work(best) / seconds(best), _in_words(best.case)
 
     peak, by = fastest(lambda row: _flops(row.case), lambda row: row.amount("prefill"))
     bandwidth, streamed_by = fastest(lambda row: _bytes(row.case), lambda row: row.amount("decode"))
-    built = f"{origin['runtime'].removesuffix('-cpu')} {origin['version']}"
+    built = f"{origin.runtime.removesuffix('-cpu')} {origin.version}"
     return Device(
         name=name,
-        description=f"{machine.processor}, {origin['threads']} threads, measured with {built}",
+        description=f"{machine.processor}, {origin.threads} threads, measured with {built}",
         kind="cpu",
         calibration="calibrated",
         peak_flops_per_s={"float32": Peak(value=peak, source=f"{built}, fastest measured prompt: {by}")},
@@ -44,10 +45,10 @@ def device(name: str, rows: Sequence[Measured], origin: dict[str, Any], load_ave
         if machine.cache_bytes is None
         else Figure(value=machine.cache_bytes, source="last-level cache, as the system tells it"),
         provenance=Provenance(
-            runtime=origin["runtime"],
-            runtime_version=origin["version"],
+            runtime=origin.runtime,
+            runtime_version=origin.version,
             processor=machine.processor,
-            threads=origin["threads"],
+            threads=origin.threads,
             date=datetime.now(UTC).date(),
             load_average=load_average,
         ),
@@ -55,7 +56,7 @@ def device(name: str, rows: Sequence[Measured], origin: dict[str, Any], load_ave
     )
 
 
-def _said(case: Case) -> str:
+def _in_words(case: Case) -> str:
     weights = case.weights or case.dtype
     return f"{case.operator} of width {case.width}, context {case.context}, weights in {weights}"
 

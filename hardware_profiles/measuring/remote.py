@@ -7,17 +7,20 @@ is given the path of an `.arch.json` and prints a JSON object, last of all that 
 """
 
 import json
+import math
 import subprocess
 import tempfile
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from genomes import Architecture, InvalidInput
-from hardware_profiles import Device, Workload
+from hardware_profiles.device import Device
 from hardware_profiles.measuring import process as fresh_process
-from hardware_profiles.measuring.measure import FIGURES
+from hardware_profiles.measuring.measurement import MeasuredFigures, Quantiles
 from hardware_profiles.work import weight_and_state_bytes
+from hardware_profiles.workload import FIGURES, FigureName, Workload
 
 PERCENTILES = ("p10", "median", "p90")
 LARGEST = 1e30
@@ -25,8 +28,23 @@ LARGEST = 1e30
 FIELDS = ("arch", "context", "batch", "dtype", "weights", "cache")
 
 
-def measure_on(device: Device, architecture: Architecture, workload: Workload) -> dict[str, Any]:
-    """What the device's command says of an architecture, stored as it says where the workload leaves it open.
+@dataclass(frozen=True, kw_only=True)
+class RemoteMeasurement(MeasuredFigures):
+    """A model measured by a device's command; `to_dict` is the JSON of `archsearch measure --device`."""
+
+    device: str
+    workload: Workload
+    answer: Mapping[str, Any]
+    """All that the command printed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        asked = {"context": self.workload.context, "batch": self.workload.batch}
+        return {**self.answer, "device": self.device, **asked}
+
+
+def measure_on(device: Device, architecture: Architecture, workload: Workload) -> RemoteMeasurement:
+    """Measure an architecture by the device's command, stored as it says where the workload leaves it open.
 
     Raises `InvalidInput` where the device names no command or one that cannot be filled in, `RuntimeError`
     where the command cannot be started, fails, takes longer than `measure_timeout_s`, or prints what cannot
@@ -50,12 +68,29 @@ def measure_on(device: Device, architecture: Architecture, workload: Workload) -
             "weights": workload.weight_dtype,
             "cache": workload.cache_dtype,
         }
-        said = _run(device, [_filled(device, part, values) for part in device.measure_command])
-    found = _last_object(device, said)
-    for figure in FIGURES:
-        _check(device, figure, found.get(figure))
-    _check_bandwidth(device, architecture, workload, found["decode_latency_s"]["median"])
-    return found | {"device": device.name, "context": workload.context, "batch": workload.batch}
+        text = _run(device, [_filled(device, part, values) for part in device.measure_command])
+    answer = _last_object(device, text)
+    figures = {figure: _quantiles(device, figure, answer.get(figure)) for figure in FIGURES}
+    _check_bandwidth(device, architecture, workload, figures["decode_latency_s"].median)
+    spread = answer.get("repeat_spread")
+    known = isinstance(spread, int | float) and not isinstance(spread, bool) and math.isfinite(spread)
+    return RemoteMeasurement(
+        prefill_latency_s=figures["prefill_latency_s"],
+        decode_latency_s=figures["decode_latency_s"],
+        peak_memory_bytes=figures["peak_memory_bytes"],
+        repeat_spread=spread if known else None,
+        stable=_flag(answer, "stable"),
+        disturbed=_flag(answer, "disturbed"),
+        device=device.name,
+        workload=workload,
+        answer=answer,
+    )
+
+
+def _flag(answer: Mapping[str, Any], name: str) -> bool | None:
+    """What a command says of its measurement, where it says yes or no."""
+    value = answer.get(name)
+    return value if isinstance(value, bool) else None
 
 
 def check_command(device: Device) -> None:
@@ -108,30 +143,32 @@ def _run(device: Device, command: list[str]) -> str:
     return out
 
 
-def _last_object(device: Device, said: str) -> dict[str, Any]:
+def _last_object(device: Device, text: str) -> dict[str, Any]:
     """The JSON object that a text ends with, on one line or more."""
-    lines = said.rstrip().splitlines()
+    lines = text.rstrip().splitlines()
     for first in range(len(lines) - 1, -1, -1):
         if lines[first].lstrip().startswith("{"):
             try:
-                found = json.loads("\n".join(lines[first:]))
+                value = json.loads("\n".join(lines[first:]))
             except (ValueError, RecursionError):  # also a number of more digits than Python reads
                 continue
-            if isinstance(found, dict):
-                return found
+            if isinstance(value, dict):
+                return value
     end = lines[-1][:200] if lines else ""
     raise RuntimeError(f"device {device.name}: the command printed no JSON object at its end, but {end!r}")
 
 
-def _check(device: Device, figure: str, found: object) -> None:
+def _quantiles(device: Device, figure: FigureName, value: object) -> Quantiles:
+    """A figure that can be true. Raises `RuntimeError` for any other."""
     wanted = f'expected {{"median", "p10", "p90"}} in {"bytes" if figure.endswith("_bytes") else "seconds"}'
-    if not isinstance(found, dict) or not set(PERCENTILES) <= found.keys():
-        raise RuntimeError(f"device {device.name}: {figure} = {found!r}; {wanted}")
-    values = [found[name] for name in PERCENTILES]
-    if not all(type(value) in (int, float) and 0 < value < LARGEST for value in values):
-        raise RuntimeError(f"device {device.name}: {figure} = {found!r}; {wanted}, above zero")
-    if values != sorted(values):
-        raise RuntimeError(f"device {device.name}: {figure} = {found!r}; expected p10 <= median <= p90")
+    if not isinstance(value, dict) or not set(PERCENTILES) <= value.keys():
+        raise RuntimeError(f"device {device.name}: {figure} = {value!r}; {wanted}")
+    rising = [value[name] for name in PERCENTILES]
+    if not all(type(number) in (int, float) and 0 < number < LARGEST for number in rising):
+        raise RuntimeError(f"device {device.name}: {figure} = {value!r}; {wanted}, above zero")
+    if rising != sorted(rising):
+        raise RuntimeError(f"device {device.name}: {figure} = {value!r}; expected p10 <= median <= p90")
+    return Quantiles(p10=float(value["p10"]), median=float(value["median"]), p90=float(value["p90"]))
 
 
 def _check_bandwidth(device: Device, architecture: Architecture, workload: Workload, seconds: float) -> None:

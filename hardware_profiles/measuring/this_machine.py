@@ -16,7 +16,10 @@ from typing import Any
 
 from genomes import InvalidInput
 from genomes.files import write_whole
-from hardware_profiles import Device, device, fit_device, load_device, this_machine
+from hardware_profiles.catalogue import device, load_device
+from hardware_profiles.device import Device
+from hardware_profiles.fit import fit_device
+from hardware_profiles.machine import this_machine
 from hardware_profiles.measuring import process as fresh_process
 
 THIS_MACHINE = "this-machine"
@@ -38,7 +41,7 @@ def resolve_device(
 ) -> Device:
     """A device by catalogue name, by the path of its file, or `this-machine`.
 
-    Measuring takes some ten seconds the first time; what happens is told to `progress`, one line at a time.
+    Measuring takes some ten seconds the first time; `progress` receives what happens, one line at a time.
     `cache_dir` is by default `default_cache_dir()`. A damaged cache is measured again; one that cannot be
     written is reported and does no harm.
 
@@ -56,19 +59,19 @@ def measure_device(name: str = THIS_MACHINE, progress: Progress | None = None) -
     Raises `RuntimeError` with the end of the process's errors where measuring fails.
     """
     _tell(progress, "measuring this machine, some ten seconds")
-    found = _run_probes()
+    answer = _run_probes()
     machine = this_machine()
-    kind = found["machine"]["kind"]
-    provenance = dict(found["provenance"])
+    kind = answer["machine"]["kind"]
+    provenance = dict(answer["provenance"])
     if kind == "cpu":
         provenance["processor"] = machine.processor
     return fit_device(
         name,
-        found["rows"],
+        answer["rows"],
         provenance,
         kind=kind,
         description=f"{provenance['processor']}, {provenance['threads']} threads, measured with jax",
-        memory_bytes=machine.memory_bytes if kind == "cpu" else found["machine"]["memory_bytes"],
+        memory_bytes=machine.memory_bytes if kind == "cpu" else answer["machine"]["memory_bytes"],
         cache_bytes=machine.cache_bytes if kind == "cpu" else None,
     )
 
@@ -119,10 +122,10 @@ def _run_probes() -> dict[str, Any]:
         end = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise RuntimeError(f"measuring this machine failed with exit code {done.returncode}:\n{end}")
     try:
-        found: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError as error:
         raise RuntimeError(f"measuring this machine gave no JSON: {error}") from None
-    return found
+    return answer
 
 
 def _tell(progress: Progress | None, message: str, warn: bool = False) -> None:

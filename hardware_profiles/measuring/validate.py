@@ -9,145 +9,145 @@ as they would be at the pace of the calibration.
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from statistics import median
-from typing import Any
 
 from genomes import Architecture, InvalidInput
-from hardware_profiles import Device, Workload, predict
-from hardware_profiles.cases import DISTURBED, PHASES, Phase
-from hardware_profiles.measuring.measure import FIGURES, measure_once
+from hardware_profiles.cases import PHASES, Phase
+from hardware_profiles.cost import predict
+from hardware_profiles.device import Device
+from hardware_profiles.measuring.judgement import FigureError, Judgement, ModelErrors
+from hardware_profiles.measuring.measure import PROCESSES, check_processes, measure_once
+from hardware_profiles.measuring.measurement import ProcessAnswer
 from hardware_profiles.runtimes.table import runtime_of
 from hardware_profiles.timing.drift import drifts
-from hardware_profiles.validation import Errors, Validation, errors
+from hardware_profiles.validation import Errors, errors
+from hardware_profiles.workload import FigureName, Workload
 
-Turn = tuple[int, dict[str, Any]]
-"""Which model was measured, and the answer."""
+Turn = tuple[int, ProcessAnswer]
+"""Index of the model that was measured, and the answer."""
 Progress = Callable[[int, int, str], None]
-"""Told measurements done, measurements in all, and the name of the next model."""
+"""Receives measurements done, measurements in all, and the name of the next model."""
 
 
 def validate(
     device: Device,
-    architectures: Sequence[tuple[str, Architecture]],
-    context: int = 1024,
-    batch: int = 1,
-    dtype: str = "float32",
-    weights: str | None = None,
-    cache: str | None = None,
-    processes: int = 3,
+    models: Sequence[tuple[str, Architecture]],
+    workload: Workload | None = None,
+    *,
+    processes: int = PROCESSES,
     progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Measure models on this machine, with the profile's runtime, and judge its predictions; plain JSON.
+) -> Judgement:
+    """Measure models on this machine, with the profile's runtime, and judge the profile's predictions.
 
-    `weights` and `cache` are by default what the models say, which must be the same for all, else `dtype`.
+    `models` are names and architectures; what the workload leaves open is stored as they say, which must be
+    the same for all.
 
-    - `models`: for each `name`, `parameters`, and each figure's `measured`, `predicted`, `error` (relative)
-      and `repeat_spread` (between processes), `drift`
-    - `disturbed`: measurements among them that other programs disturbed, twice
-    - `prefill_latency_s`, `decode_latency_s`, `peak_memory_bytes`: `hardware_profiles.validation.Errors`
-
-    Raises `InvalidInput` where there is no model, they differ in what they are stored in or the workload is
-    not legal, `RuntimeError` where a model does not fit in memory or a process fails.
+    Raises `InvalidInput` where there is no model, they differ in what they are stored in or the profile has
+    no price for one, `RuntimeError` where a model does not fit in memory or a process fails.
     """
-    if not architectures:
+    if not models:
         raise InvalidInput("no models to validate on; expected at least one .arch.json")
-    asked = Workload(context=context, batch=batch, dtype=dtype, weights=weights, cache=cache)
-    workload = asked.stored_as(architectures[0][1])
-    for name, architecture in architectures:
-        if (types := asked.stored_as(architecture).types) != workload.types:
-            raise InvalidInput(
-                f"{name} is stored in {' / '.join(types[1:])}, {architectures[0][0]} in "
-                f"{' / '.join(workload.types[1:])}; validate one after the other, or say weights and cache"
-            )
+    check_processes(processes)
+    workload = _common_workload(models, workload or Workload())
     runtime = runtime_of(device)
-    for _, architecture in architectures:
+    for _, architecture in models:
         predict(architecture, device, workload)  # refuses what it cannot price before anything is measured
-    total = processes * len(architectures)
+    total = processes * len(models)
 
     def measured(number: int, index: int) -> Turn:
-        name, architecture = architectures[index]
+        name, architecture = models[index]
         if progress is not None:
             progress(number, total, name)
         return index, measure_once(architecture, workload, runtime)
 
-    turns = [measured(number, number % len(architectures)) for number in range(total)]
-    again = [turn for turn in turns if _disturbed(turn)]
-    turns = [turn for turn in turns if not _disturbed(turn)]
+    turns = [measured(number, number % len(models)) for number in range(total)]
+    again = [index for index, answer in turns if answer.disturbed]
+    turns = [(index, answer) for index, answer in turns if not answer.disturbed]
     total += len(again)
-    for number, (index, _) in enumerate(again, total - len(again)):
+    for number, index in enumerate(again, total - len(again)):
         turns.append(measured(number, index))
-    readings = [answer["yardstick"] for _, answer in turns]
+    readings = [answer.yardstick_s for _, answer in turns]
     usual = device.yardstick_s or {phase: median(r[phase] for r in readings) for phase in PHASES}
     paces = drifts(readings, usual)
-    models = [
-        _model(
+    judged = tuple(
+        _model_errors(
             name,
             architecture,
             device,
             workload,
-            [(answer, pace) for (of, answer), pace in zip(turns, paces, strict=True) if of == index],
+            [(answer, pace) for (turn, answer), pace in zip(turns, paces, strict=True) if turn == index],
         )
-        for index, (name, architecture) in enumerate(architectures)
-    ]
-    judged = {figure: _judge(models, figure) for figure in FIGURES}
-    return {
-        "device": device.name,
-        "runtime": runtime.name,
-        "calibration": device.calibration,
-        "context": context,
-        "batch": batch,
-        "dtype": dtype,
-        "weights": workload.weight_dtype,
-        "cache": workload.cache_dtype,
-        "processes": processes,
-        "disturbed": sum(map(_disturbed, turns)),
-        "date": datetime.now(UTC).date().isoformat(),
-        "models": models,
-        **{figure: found.model_dump(mode="json") for figure, found in judged.items()},
-    }
-
-
-def _disturbed(turn: Turn) -> bool:
-    return bool(turn[1]["other_load"] > DISTURBED)
-
-
-def with_validation(device: Device, found: dict[str, Any]) -> Device:
-    """The profile whose intervals come from what `validate` found."""
-    keys = ("date", "context", "batch", "dtype", "weights", "cache", *FIGURES)
-    return device.model_copy(
-        update={"validation": Validation.model_validate({key: found[key] for key in keys})}
+        for index, (name, architecture) in enumerate(models)
+    )
+    return Judgement(
+        device=device.name,
+        runtime=runtime.name,
+        calibration=device.calibration,
+        workload=workload,
+        processes=processes,
+        disturbed=sum(answer.disturbed for _, answer in turns),
+        date=datetime.now(UTC).date(),
+        models=judged,
+        prefill_latency_s=_errors(judged, "prefill_latency_s"),
+        decode_latency_s=_errors(judged, "decode_latency_s"),
+        peak_memory_bytes=_errors(judged, "peak_memory_bytes"),
     )
 
 
-def _model(
+def _common_workload(models: Sequence[tuple[str, Architecture]], asked: Workload) -> Workload:
+    """The workload with the types that all models are stored in."""
+    first_name, first = models[0]
+    workload = asked.stored_as(first)
+    for name, architecture in models:
+        if (types := asked.stored_as(architecture).types) != workload.types:
+            raise InvalidInput(
+                f"{name} is stored in {' / '.join(types[1:])}, {first_name} in "
+                f"{' / '.join(workload.types[1:])}; validate one after the other, or say weights and cache"
+            )
+    return workload
+
+
+def _model_errors(
     name: str,
     architecture: Architecture,
     device: Device,
     workload: Workload,
-    turns: list[tuple[dict[str, Any], dict[Phase, float]]],
-) -> dict[str, Any]:
+    turns: list[tuple[ProcessAnswer, dict[Phase, float]]],
+) -> ModelErrors:
     predicted = predict(architecture, device, workload)
-    row: dict[str, Any] = {"name": name, "parameters": predicted.parameters, "notes": list(predicted.notes)}
-    for figure, phase in zip(FIGURES, (*PHASES, None), strict=True):
-        found = [float(median(answer[figure])) if phase else float(answer[figure]) for answer, _ in turns]
-        drift = [pace[phase] if phase else 1.0 for _, pace in turns]
-        steady = [value / factor for value, factor in zip(found, drift, strict=True)]
-        middle = median(steady)
-        value = getattr(predicted, figure).value
-        row[figure] = {
-            "measured": middle,
-            "predicted": value,
-            "error": value / middle - 1,
-            "repeat_spread": (max(steady) - min(steady)) / middle if len(steady) > 1 else None,
-            "drift": median(drift),
-        }
-    return row
+
+    def latency(phase: Phase, value: float) -> FigureError:
+        return _figure_error(
+            value, [answer.latency_s(phase) for answer, _ in turns], [pace[phase] for _, pace in turns]
+        )
+
+    peaks = [float(answer.peak_memory_bytes) for answer, _ in turns]
+    return ModelErrors(
+        name=name,
+        parameters=predicted.parameters,
+        notes=predicted.notes,
+        prefill_latency_s=latency("prefill", predicted.prefill_latency_s.value),
+        decode_latency_s=latency("decode", predicted.decode_latency_s.value),
+        peak_memory_bytes=_figure_error(predicted.peak_memory_bytes.value, peaks, [1.0] * len(peaks)),
+    )
 
 
-def _judge(models: list[dict[str, Any]], figure: str) -> Errors:
-    rows = [model[figure] for model in models]
+def _figure_error(predicted: float, measured: list[float], drift: list[float]) -> FigureError:
+    """The error against the median of what was measured, as it would be at the pace of the calibration."""
+    steady = [value / factor for value, factor in zip(measured, drift, strict=True)]
+    middle = median(steady)
+    return FigureError(
+        measured=middle,
+        predicted=predicted,
+        repeat_spread=(max(steady) - min(steady)) / middle if len(steady) > 1 else None,
+        drift=median(drift),
+    )
+
+
+def _errors(models: Sequence[ModelErrors], figure: FigureName) -> Errors:
+    rows = [model.figures[figure] for model in models]
     return errors(
-        [model["name"] for model in models],
-        [row["measured"] for row in rows],
-        [row["predicted"] for row in rows],
-        [row["repeat_spread"] for row in rows],
+        [model.name for model in models],
+        [row.measured for row in rows],
+        [row.predicted for row in rows],
+        [row.repeat_spread for row in rows],
     )

@@ -167,7 +167,7 @@ def test_predicting_takes_the_files_types_unless_told(types: dict[str, str]) -> 
 
 def calibrated(runtime: str) -> Device:
     """A profile with curves of float32 alone."""
-    grid = Grid(widths=(256, 512), contexts=(64, 256), growing=(64, 1024))
+    grid = Grid(widths=(256, 512), contexts=(64, 256), growing_contexts=(64, 1024))
     rows = [
         Measured(
             case=case,
@@ -226,7 +226,7 @@ def test_models_are_validated_in_one_type() -> None:
 
 def test_measuring_takes_the_files_types_unless_told(tmp_path) -> None:
     with pytest.raises(InvalidInput, match="cache = 'int8'"):
-        measure(stored(cache="int8"), 16, processes=1)
+        measure(stored(cache="int8"), Workload(16), processes=1)
     script = tmp_path / "says.py"
     script.write_text(
         "import json, sys\nfigure = dict.fromkeys(('p10', 'median', 'p90'), 1.0)\n"
@@ -235,9 +235,12 @@ def test_measuring_takes_the_files_types_unless_told(tmp_path) -> None:
     )
     command = [sys.executable, str(script), "{weights}", "{cache}"]
     told = device("raspberry-pi-5").model_copy(update={"measure_command": command})
-    assert measure_on(told, stored(weights="int4", cache="int8"), Workload(16))["types"] == ["int4", "int8"]
-    own = Workload(16, weights="float32")
-    assert measure_on(told, stored(weights="int4", cache="int8"), own)["types"] == ["float32", "int8"]
+    model = stored(weights="int4", cache="int8")
+    for workload, types in (
+        (Workload(16), ["int4", "int8"]),
+        (Workload(16, weights="float32"), ["float32", "int8"]),
+    ):
+        assert measure_on(told, model, workload).to_dict()["types"] == types
 
 
 def test_finalists_are_measured_as_they_are_stored(campaign) -> None:

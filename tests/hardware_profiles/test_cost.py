@@ -25,9 +25,14 @@ from hardware_profiles import (
     load_device,
     predict,
     read_device,
+    roofline,
 )
-from hardware_profiles.roofline import RIDGE, Rates, p_norm, rates
+from hardware_profiles.cases import PHASES
+from hardware_profiles.cost import price
+from hardware_profiles.roofline import RIDGE, Rates, p_norm, rates, seconds
 from hardware_profiles.work import decode_work, prefill_work
+from hardware_profiles.workload import FIGURES
+from support import genome_strategies
 
 LFM2 = genomes.model("lfm2-1.2b")
 LLAMA = genomes.model("llama-3.2-1b")
@@ -297,6 +302,45 @@ def test_a_faster_device_is_faster(architecture, workload, factor, what):
     assert b.decode_latency_s.value < a.decode_latency_s.value
     assert b.prefill_latency_s.value < a.prefill_latency_s.value
     assert b.peak_memory_bytes == a.peak_memory_bytes
+
+
+@settings(max_examples=60, deadline=None)
+@given(genome_strategies.architectures, all_dtypes, workloads)
+def test_a_figure_alone_is_that_of_the_whole_prediction(architecture, gpu, workload):
+    whole = predict(architecture, gpu, workload)
+    assert {figure: price(architecture, gpu, workload, figure) for figure in FIGURES} == {
+        figure: getattr(whole, figure) for figure in FIGURES
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(genome_strategies.architectures, all_dtypes, workloads)
+def test_a_latency_is_the_sum_of_what_runs_to_the_last_bit(architecture, gpu, workload):
+    """What is kept of blocks priced before changes nothing."""
+    for phase, work in zip(PHASES, (prefill_work, decode_work), strict=True):
+        items = list(work(architecture, workload))
+        value, low, high = (seconds(items, at) for at in rates(gpu, workload.dtype, phase))
+        estimate = price(architecture, gpu, workload, f"{phase}_latency_s")
+        assert (estimate.low, estimate.value, estimate.high) == (min(low, value), value, max(high, value))
+
+
+def test_blocks_that_were_priced_before_are_not_sized_again():
+    phone, workload = device("raspberry-pi-5"), Workload(context=2000)
+    price(LFM2, phone, workload, "prefill_latency_s")
+    sized = roofline._block_s.cache_info().misses
+    longer = LFM2.model_copy(update={"blocks": LFM2.blocks[::-1] * 2})
+    assert price(longer, phone, workload, "prefill_latency_s").value > 0
+    assert roofline._block_s.cache_info().misses == sized
+
+
+def test_devices_of_one_name_are_priced_apart():
+    slow = device("raspberry-pi-5")
+    peaks = {k: p.model_copy(update={"value": 2 * p.value}) for k, p in slow.peak_flops_per_s.items()}
+    fast = slow.model_copy(update={"peak_flops_per_s": peaks})
+    assert hash(slow) == hash(fast) and slow != fast
+    assert hash(slow) == hash(device("raspberry-pi-5"))
+    first, second = (price(LFM2, each, Workload(), "prefill_latency_s") for each in (slow, fast))
+    assert second.value < first.value
 
 
 @settings(max_examples=30, deadline=None)

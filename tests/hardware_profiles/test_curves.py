@@ -12,15 +12,17 @@ from genomes.accounting import parameters
 from hardware_profiles import Device, Figure, Workload, device, predict, read_device
 from hardware_profiles.calibrated import held
 from hardware_profiles.cases import HEAD, Case, Measured
+from hardware_profiles.cost import price
 from hardware_profiles.curves import Family, fit_families
 from hardware_profiles.measuring.grid import GRIDS, Grid, cases
 from hardware_profiles.runtimes.table import JAX
 from hardware_profiles.terms import terms, terms_of
 from hardware_profiles.timing.drift import drifts
 from hardware_profiles.validation import Validation, errors
-from hardware_profiles.work import weight_bytes
+from hardware_profiles.work import weight_and_state_bytes, weight_bytes
+from hardware_profiles.workload import FIGURES
 
-SMALL = Grid(widths=(256, 512), contexts=(64, 256), growing=(64, 1024))
+SMALL = Grid(widths=(256, 512), contexts=(64, 256), growing_contexts=(64, 1024))
 TRUTH = {
     "prefill": {"runs": 1e-4, "dense_flops": 1e-11, "context_flops": 3e-11, "row_bytes": 1e-10},
     "decode": {"runs": 1e-5, "weight_bytes": 6e-11, "state_bytes": 9e-11},
@@ -207,12 +209,69 @@ def test_a_grid_measures_every_operator(grid: Grid) -> None:
     assert widths == set(grid.widths)
     assert {case.batch for case in found if case.operator == "swiglu"} == set(grid.batches)
     contexts = {case.context for case in found if case.operator == "mla"}
-    assert contexts == {*grid.growing, *grid.long}
+    assert contexts == {*grid.growing_contexts, *grid.long_contexts}
     for case in found:
         if case.operator != HEAD:
             block = parse_block(case)
             stack = Architecture(width=case.width, vocab_size=case.vocab_size, blocks=(block,) * case.copies)
             assert parameters(stack) < 2**31
+
+
+# One figure
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["jax-cpu", "llama.cpp-cpu", "onnxruntime-cpu"]),
+    st.lists(st.sampled_from(["attention", "swiglu", "swiglu(2)", "mamba2", "skip"]), max_size=8),
+    st.sampled_from([256, 384, 1024]),
+    st.builds(Workload, st.integers(1, 2000), st.integers(1, 2), weights=st.sampled_from([None, "int8"])),
+)
+def test_a_figure_alone_is_that_of_the_whole_prediction(
+    calibrated: Device, runtime: str, blocks: list[str], width: int, workload: Workload
+) -> None:
+    priced = measured_with(calibrated, runtime)
+    model = hybrid(width, " ".join([*blocks, "swiglu"]))
+    whole = predict(model, priced, workload)
+    for figure in FIGURES:
+        assert price(model, priced, workload, figure) == getattr(whole, figure)
+
+
+def measured_with(profile: Device, runtime: str) -> Device:
+    assert profile.provenance is not None
+    provenance = profile.provenance.model_copy(update={"runtime": runtime})
+    return profile.model_copy(update={"provenance": provenance})
+
+
+def test_the_feed_forward_that_ends_a_model_is_free_in_a_prompt_of_llama_cpp(calibrated: Device) -> None:
+    workload = Workload(context=256)
+    model, shorter = (
+        hybrid(256, "attention swiglu attention swiglu"),
+        hybrid(256, "attention swiglu attention"),
+    )
+    for runtime, free in (("jax-cpu", False), ("llama.cpp-cpu", True), ("onnxruntime-cpu", False)):
+        priced = measured_with(calibrated, runtime)
+        prompts = [price(m, priced, workload, "prefill_latency_s").value for m in (shorter, model)]
+        tokens = [price(m, priced, workload, "decode_latency_s").value for m in (shorter, model)]
+        assert (prompts[0] == pytest.approx(prompts[1])) is free
+        assert tokens[0] < tokens[1]
+
+
+def test_working_memory_is_of_the_two_hungriest_or_of_one_beside_the_head(calibrated: Device) -> None:
+    workload, model = Workload(context=256), hybrid(256, "attention swiglu")
+
+    def amount(block) -> float:
+        return true_amount("working", block, 256, 512, workload)
+
+    head, *blocks = map(amount, (None, *model.blocks))
+    resident = weight_and_state_bytes(model, workload)
+    for runtime, working in (
+        ("jax-cpu", sum(sorted([head, *blocks])[-2:])),
+        ("llama.cpp-cpu", head + max(blocks)),
+        ("onnxruntime-cpu", head + max(blocks)),
+    ):
+        peak = price(model, measured_with(calibrated, runtime), workload, "peak_memory_bytes")
+        assert peak.value == pytest.approx(resident + working, rel=0.02)
 
 
 # What lies outside

@@ -26,7 +26,7 @@ CLASSES = {
     "mamba2": [MAMBA2, MAMBA2],
     "nemotron_h": [MAMBA2, RELU2, PLACELESS, MAMBA2, RELU2],
 }
-TINY = Grid(widths=(64,), contexts=(16,), growing=(16, 32), types=("float32/int8/float16",))
+TINY = Grid(widths=(64,), contexts=(16,), growing_contexts=(16, 32), types=("float32/int8/float16",))
 ORIGIN = {"runtime": "llama.cpp-cpu", "version": "b1", "threads": 2}
 
 

@@ -7,6 +7,7 @@ from hardware_profiles import Device
 from hardware_profiles.cases import Measured
 from hardware_profiles.measuring import profile as runtime_profile
 from hardware_profiles.measuring.grid import Grid, cases
+from hardware_profiles.measuring.rows import Origin
 from hardware_profiles.runtimes.base import Runtime
 
 
@@ -24,4 +25,4 @@ def profile(runtime: Runtime, grid: Grid, origin: dict[str, Any]) -> Device:
         )
         for case in cases(replace(grid, widths=(256,)), runtime.layouts, runtime)
     ]
-    return runtime_profile.device("made-up", rows, origin, None)
+    return runtime_profile.device("made-up", rows, Origin.read(origin), None)

@@ -49,7 +49,7 @@ BLOCKS: dict[str, dict[str, Any]] = {
     "mlp of squares": {"op": "mlp", "hidden": 160, "activation": "relu2"},
 }
 SCALES = {"embedding_scale": 2.0, "residual_scale": 0.5, "logit_scale": 0.25, "logit_softcap": 3.0}
-TINY = Grid(widths=(64,), contexts=(16,), growing=(16, 32), types=("float32/int8/float16",))
+TINY = Grid(widths=(64,), contexts=(16,), growing_contexts=(16, 32), types=("float32/int8/float16",))
 ORIGIN = {"runtime": "onnxruntime-cpu", "version": "1", "threads": 2}
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -15,7 +14,8 @@ from genomes import InvalidInput
 from hardware_profiles import Device
 from hardware_profiles.cases import QUANTITIES
 from hardware_profiles.curves import Family
-from hardware_profiles.measuring.measure import FIGURES
+from hardware_profiles.measuring.judgement import Judgement
+from hardware_profiles.workload import FIGURES
 
 
 @contextmanager
@@ -59,15 +59,15 @@ def families(device: Device, console: Console) -> None:
     for family in device.families:
         types = "/".join(filter(None, (family.dtype, family.weights, family.cache)))
         groups.setdefault((family.operator, types), []).append(family)
-    for (operator, types), found in groups.items():
-        widths = sorted(found[0].factors)
+    for (operator, types), curves in groups.items():
+        widths = sorted(curves[0].factors)
         table.add_row(
             operator,
             types,
-            str(found[0].rows),
+            str(curves[0].rows),
             f"{widths[0]}-{widths[-1]}",
-            str(found[0].longest_context),
-            *(f"{f.misfit:.1%}" for quantity in QUANTITIES for f in found if f.quantity == quantity),
+            str(curves[0].longest_context),
+            *(f"{f.misfit:.1%}" for quantity in QUANTITIES for f in curves if f.quantity == quantity),
         )
     console.print(table)
     if device.cases_failed:
@@ -80,10 +80,11 @@ def families(device: Device, console: Console) -> None:
         )
 
 
-def validation(found: dict[str, Any], console: Console) -> None:
+def judgement(result: Judgement, console: Console) -> None:
     """Each model's errors, and the judgement of each figure beside the machine's own spread."""
+    workload = result.workload
     table = Table(
-        box=box.SIMPLE, title=escape(f"{found['device']} at {found['context']} tokens, {found['dtype']}")
+        box=box.SIMPLE, title=escape(f"{result.device} at {workload.context} tokens, {workload.dtype}")
     )
     table.add_column("model")
     table.add_column("parameters", justify="right")
@@ -91,37 +92,33 @@ def validation(found: dict[str, Any], console: Console) -> None:
         table.add_column(figure, justify="right")
         table.add_column("error", justify="right")
         table.add_column("repeat", justify="right")
-    for model in found["models"]:
+    for model in result.models:
         cells = []
-        for figure in FIGURES:
-            row = model[figure]
-            spread = row["repeat_spread"]
-            cells += [
-                f"{row['measured']:.4g}",
-                f"{row['error']:+.1%}",
-                "-" if spread is None else f"{spread:.1%}",
-            ]
-        table.add_row(escape(model["name"]), f"{model['parameters'] / 1e6:.1f}M", *cells)
+        for row in model.figures.values():
+            cells += [f"{row.measured:.4g}", f"{row.error:+.1%}", _share(row.repeat_spread)]
+        table.add_row(escape(model.name), f"{model.parameters / 1e6:.1f}M", *cells)
     console.print(table)
     judged = Table(box=box.SIMPLE, title="predicted against measured")
     for column in ("figure", "MAPE", "within 10 %", "within 20 %", "Kendall tau", "worst", "repeat spread"):
         judged.add_column(column)
-    for figure in FIGURES:
-        e = found[figure]
-        tau, spread = e["kendall_tau"], e["repeat_spread"]
+    for figure, errors in result.errors.items():
         judged.add_row(
             figure,
-            f"{e['mape']:.1%}",
-            f"{e['within_10']:.0%}",
-            f"{e['within_20']:.0%}",
-            "-" if tau is None else f"{tau:.3f}",
-            escape(f"{e['worst']} ({e['worst_factor']:.2f} times)"),
-            "-" if spread is None else f"{spread:.1%}",
+            f"{errors.mape:.1%}",
+            f"{errors.within_10:.0%}",
+            f"{errors.within_20:.0%}",
+            "-" if errors.kendall_tau is None else f"{errors.kendall_tau:.3f}",
+            escape(f"{errors.worst} ({errors.worst_factor:.2f} times)"),
+            _share(errors.repeat_spread),
         )
     console.print(judged)
-    if found["disturbed"]:
+    if result.disturbed:
         console.print(
-            f"{found['disturbed']} measurements were disturbed by other programs; an idle machine judges "
+            f"{result.disturbed} measurements were disturbed by other programs; an idle machine judges "
             "better",
             highlight=False,
         )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

@@ -9,12 +9,14 @@ import pytest
 from archsearch.cli import main as cli
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, device, load_device, predict, this_machine
-from hardware_profiles.measuring.calibrate import calibrate, read_rows
+from hardware_profiles.measuring.calibrate import calibrate
 from hardware_profiles.measuring.grid import Grid
-from hardware_profiles.measuring.measure import FIGURES
-from hardware_profiles.measuring.validate import validate, with_validation
+from hardware_profiles.measuring.judgement import with_validation
+from hardware_profiles.measuring.rows import Rows
+from hardware_profiles.measuring.validate import validate
+from hardware_profiles.workload import FIGURES
 
-TINY = Grid(widths=(64,), contexts=(16,), growing=(16,))
+TINY = Grid(widths=(64,), contexts=(16,), growing_contexts=(16,))
 LAYOUTS = ("swiglu(2)", "short_conv")
 MODEL = parse_layout("short_conv swiglu(2) short_conv swiglu(4)").at(
     Scale(width=64, head_dim=64, vocab_size=300)
@@ -67,8 +69,8 @@ def test_the_steadier_of_two_answers_counts(tmp_path: Path, order: int) -> None:
     def counts(*answers: dict[str, float]) -> dict[str, Any]:
         lines = [json.dumps({"case": case, **answer}) + "\n" for answer in answers]
         kept.write_text("".join(lines[::order]), encoding="utf-8")
-        (found,) = read_rows(kept).values()
-        return found
+        (answer,) = Rows(kept).answers()
+        return dict(answer.values)
 
     steady = {"prefill_spread": 0.1, "decode_spread": 0.2, "other_load": 0.0}
     uneven = {"prefill_spread": 0.05, "decode_spread": 0.6, "other_load": 0.0}
@@ -82,7 +84,9 @@ def test_a_profile_is_judged_by_whole_models(
     profile: tuple[Device, Path, list[tuple[int, int, str]]],
 ) -> None:
     calibrated = profile[0]
-    found = validate(calibrated, [("small", MODEL)], context=16, processes=2)
+    judgement = validate(calibrated, [("small", MODEL)], Workload(16), processes=2)
+    found = judgement.to_dict()
+    assert json.loads(json.dumps(found)) == found
     (row,) = found["models"]
     predicted = predict(MODEL, calibrated, Workload(context=16))
     assert row["notes"] == []
@@ -90,9 +94,9 @@ def test_a_profile_is_judged_by_whole_models(
         assert row[figure]["predicted"] == getattr(predicted, figure).value
         assert row[figure]["error"] == pytest.approx(row[figure]["predicted"] / row[figure]["measured"] - 1)
         assert found[figure]["models"] == 1
-    judged = with_validation(calibrated, found)
+    judged = with_validation(calibrated, judgement)
     again = predict(MODEL, judged, Workload(context=16)).decode_latency_s
-    factor = found["decode_latency_s"]["worst_factor"]
+    factor = judgement.decode_latency_s.worst_factor
     assert again.high == pytest.approx(max(factor, 1) * again.value)
 
 

@@ -14,6 +14,7 @@ from genomes import Architecture, InvalidInput, accounting, read_architecture
 from hardware_profiles import Workload
 from hardware_profiles.measuring import measure as driver
 from hardware_profiles.measuring.measure import measure
+from hardware_profiles.measuring.measurement import Measurement
 from hardware_profiles.runtimes.table import JAX
 
 FIGURES = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
@@ -27,14 +28,15 @@ def architecture(*blocks: dict[str, object], vocab_size: int = 256) -> Architect
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, object]:
-    return measure(architecture(ATTENTION, SWIGLU), context=40, batch=2, processes=2, depths=(8, 64))
+def measurement() -> Measurement:
+    return measure(architecture(ATTENTION, SWIGLU), Workload(40, batch=2), processes=2, depths=(8, 64))
 
 
 # Real processes
 
 
-def test_the_answer_has_the_promised_keys(measured: dict) -> None:
+def test_the_json_has_the_promised_keys(measurement: Measurement) -> None:
+    measured = measurement.to_dict()
     assert json.loads(json.dumps(measured)) == measured
     for figure in FIGURES:
         assert set(measured[figure]) == {"median", "p10", "p90"}
@@ -43,7 +45,7 @@ def test_the_answer_has_the_promised_keys(measured: dict) -> None:
     assert (measured["context"], measured["batch"], *types) == (40, 2, "float32", "float32")
     depths = measured["decode_latency_by_depth_s"]
     assert set(depths) == {"8", "64"}
-    assert all(0 < found["p10"] <= found["median"] <= found["p90"] for found in depths.values())
+    assert all(0 < latency["p10"] <= latency["median"] <= latency["p90"] for latency in depths.values())
     assert isinstance(measured["stable"], bool) and isinstance(measured["disturbed"], bool)
     assert measured["device"]["platform"] == jax.devices()[0].platform
     assert measured["device"]["cores"] >= 1
@@ -52,7 +54,8 @@ def test_the_answer_has_the_promised_keys(measured: dict) -> None:
         assert measured["energy"] == "not measured: jax runs on cpu"
 
 
-def test_the_answer_says_what_it_rests_on(measured: dict) -> None:
+def test_the_json_says_what_it_rests_on(measurement: Measurement) -> None:
+    measured = measurement.to_dict()
     provenance = measured["provenance"]
     assert provenance["versions"]["jax"] == jax.__version__
     assert provenance["processes"] == 2 and provenance["threads"] >= 1
@@ -64,31 +67,31 @@ def test_the_answer_says_what_it_rests_on(measured: dict) -> None:
 
 
 @pytest.mark.slow
-def test_more_context_takes_the_memory_of_its_state(measured: dict) -> None:
+def test_more_context_takes_the_memory_of_its_state(measurement: Measurement) -> None:
     blocks = architecture(ATTENTION, SWIGLU)
-    said: list[str] = []
-    longer = measure(blocks, context=4096, batch=2, processes=1, progress=said.append)
+    lines: list[str] = []
+    longer = measure(blocks, Workload(4096, batch=2), processes=1, progress=lines.append)
     added = accounting.state_bytes(blocks, 4096, batch=2) - accounting.state_bytes(blocks, 40, batch=2)
-    assert longer["peak_memory_bytes"]["median"] >= measured["peak_memory_bytes"]["median"] + added
-    assert longer["decode_latency_s"]["median"] > measured["decode_latency_s"]["p10"]
-    assert longer["repeat_spread"] is None and not longer["stable"]
-    assert len(said) == 1 and said[0].startswith("process 1 of 1: ")
+    assert longer.peak_memory_bytes.median >= measurement.peak_memory_bytes.median + added
+    assert longer.decode_latency_s.median > measurement.decode_latency_s.p10
+    assert longer.repeat_spread is None and not longer.stable
+    assert len(lines) == 1 and lines[0].startswith("process 1 of 1: ")
 
 
 def test_a_model_that_does_not_fit_is_refused_before_trying() -> None:
     context = 2 * psutil.virtual_memory().total // accounting.state_bytes(architecture(ATTENTION), 1)
     with pytest.raises(RuntimeError, match=r"does not fit in memory: it needs \d+ bytes .* are available"):
-        measure(architecture(ATTENTION), context=context, processes=1)
+        measure(architecture(ATTENTION), Workload(context), processes=1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"context": 0}, "context = 0"),
-        ({"batch": 0}, "batch = 0"),
-        ({"context": 1.5}, "context = 1.5"),
-        ({"dtype": "int8"}, "dtype = 'int8'; legal: float32, float16, bfloat16"),
+        ({"depths": [0]}, "context = 0"),
+        ({"runtime": "xla"}, "runtime = 'xla'; legal: jax"),
+        ({"workload": Workload(weights="float16")}, "weights = 'float16'; with dtype = 'float32'"),
         ({"processes": 0}, "processes = 0"),
+        ({"processes": True}, "processes = True"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(arguments: dict, message: str) -> None:

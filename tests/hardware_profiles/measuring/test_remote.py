@@ -41,10 +41,29 @@ def test_the_command_is_given_the_architecture_and_the_workload(tmp_path: Path) 
         "print(json.dumps(found, indent=1))\n"
     )
     there = board(sys.executable, str(script), "{arch}", "{context}", "{batch}", "{dtype}")
-    found = measure_on(there, MODEL, Workload(context=77, batch=2, dtype="float16"))
-    assert found["seen"] == [MODEL.width, "77", "2", "float16"]
-    assert {name: found[name] for name in TRUTH} == TRUTH
-    assert found["device"] == "raspberry-pi-5"
+    measurement = measure_on(there, MODEL, Workload(context=77, batch=2, dtype="float16"))
+    assert measurement.decode_latency_s.to_dict() == FIGURE
+    assert (measurement.device, measurement.repeat_spread, measurement.stable) == (
+        "raspberry-pi-5",
+        None,
+        None,
+    )
+    asked = {"device": "raspberry-pi-5", "context": 77, "batch": 2}
+    assert measurement.to_dict() == TRUTH | {"seen": [MODEL.width, "77", "2", "float16"]} | asked
+
+
+@pytest.mark.parametrize(
+    ("words", "understood"),
+    [
+        ({"repeat_spread": 0.07, "stable": False, "disturbed": True}, (0.07, False, True)),
+        ({"repeat_spread": True, "stable": "no", "disturbed": 0}, (None, None, None)),
+        ({"repeat_spread": float("nan")}, (None, None, None)),
+    ],
+)
+def test_what_a_command_adds_is_kept_where_it_can_be_understood(words: dict, understood: tuple) -> None:
+    measurement = measure_on(saying(json.dumps(TRUTH | words)), MODEL, Workload())
+    assert (measurement.repeat_spread, measurement.stable, measurement.disturbed) == understood
+    assert measurement.to_dict().keys() >= words.keys()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from archsearch.campaign.objectives import Pricing
 from genomes import InvalidInput, Scale, accounting, parse_layout
 from hardware_profiles import Workload, device, predict
 from hardware_profiles.measuring.calibrate import calibrate
-from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.llama_cpp.binding import ROOM, LlamaCppSession
@@ -116,9 +116,9 @@ def test_types_that_are_not_run_are_refused(text: str, runtime: Runtime) -> None
 def test_a_workload_that_is_not_measured_is_refused() -> None:
     model = made.of_class("llama")
     with pytest.raises(InvalidInput, match=r"dtype = 'bfloat16'; .* llama.cpp is measured with float32"):
-        measure(model, dtype="bfloat16", runtime="llama.cpp")
+        measure(model, Workload(dtype="bfloat16"), "llama.cpp")
     with pytest.raises(InvalidInput, match=r"cache = 'int8'; .* jax is measured with float32"):
-        measure(model, cache="int8")
+        measure(model, Workload(cache="int8"))
     with pytest.raises(InvalidInput, match=r"runtime = 'onnx'; legal: jax, llama\.cpp"):
         find_runtime("onnx")
 
@@ -219,10 +219,11 @@ def test_logits_are_those_of_our_model(tmp_path: Path, name: str, tied: bool) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("name", made.CLASSES)
 def test_every_class_is_measured_in_narrow_types(name: str) -> None:
-    found = measure(made.of_class(name), 40, weights="int4", cache="int8", processes=1, runtime="llama.cpp")
-    assert (found["weights"], found["cache"], found["runtime"]) == ("int4", "int8", "llama.cpp")
-    assert all(found[figure]["median"] > 0 for figure in FIGURES)
-    assert found["provenance"]["versions"]["llama.cpp"].startswith("b")
+    workload = Workload(40, weights="int4", cache="int8")
+    measurement = measure(made.of_class(name), workload, "llama.cpp", processes=1)
+    assert (measurement.workload, measurement.runtime) == (workload, "llama.cpp")
+    assert all(quantiles.median > 0 for quantiles in measurement.figures.values())
+    assert measurement.circumstances.versions["llama.cpp"].startswith("b")
 
 
 @pytest.mark.slow
@@ -233,7 +234,8 @@ def test_a_tiny_calibration_is_judged_by_a_whole_model(tmp_path: Path) -> None:
     assert {family.operator for family in profile.families} == {"head", "attention", "swiglu"}
     scale = Scale(width=64, head_dim=64, vocab_size=300)
     model = parse_layout("attention swiglu(2) attention swiglu(2)").at(scale)
-    found = validate(profile, [("small", model)], context=16, weights="int8", cache="float16", processes=1)
-    assert found["runtime"] == "llama.cpp" and found["models"][0]["notes"] == []
+    workload = Workload(16, weights="int8", cache="float16")
+    judgement = validate(profile, [("small", model)], workload, processes=1)
+    assert judgement.runtime == "llama.cpp" and judgement.models[0].notes == ()
     with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) is not run by llama.cpp-cpu"):
-        validate(profile, [("other", parse_layout("short_conv").at(scale))], context=16)
+        validate(profile, [("other", parse_layout("short_conv").at(scale))], Workload(16))

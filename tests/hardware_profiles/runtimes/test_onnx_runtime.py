@@ -15,7 +15,7 @@ from archsearch.evidence.finalists import places
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Workload, predict
 from hardware_profiles.measuring.calibrate import calibrate
-from hardware_profiles.measuring.measure import FIGURES, measure
+from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.onnx_runtime.binding import OnnxRuntimeSession
@@ -78,7 +78,7 @@ def test_types_are_read() -> None:
     with pytest.raises(InvalidInput, match=r"legal for onnxruntime: float32; .* int8 or int4; .* float16"):
         read_types("float32/float16", ONNXRUNTIME)
     with pytest.raises(InvalidInput, match=r"dtype = 'bfloat16'; .* onnxruntime is measured with float32"):
-        measure(made.of_block("swiglu"), dtype="bfloat16", runtime="onnxruntime")
+        measure(made.of_block("swiglu"), Workload(dtype="bfloat16"), "onnxruntime")
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
@@ -244,15 +244,15 @@ def test_a_cache_in_float16_gives_nearly_the_same_logits(tmp_path: Path) -> None
 @pytest.mark.parametrize("weights", ["float32", "int4"])
 def test_a_model_is_measured_at_further_depths(weights: str) -> None:
     model = made.architecture(*made.BLOCKS.values())
-    found = measure(
-        model, 40, weights=weights, cache="float16", processes=1, runtime="onnxruntime", depths=[8, 90]
-    )
-    assert (found["weights"], found["cache"], found["runtime"]) == (weights, "float16", "onnxruntime")
-    assert all(found[figure]["median"] > 0 for figure in FIGURES)
-    assert found["decode_latency_by_depth_s"].keys() == {"8", "90"}
-    provenance = found["provenance"]
-    assert provenance["versions"].keys() == {"python", "onnx", "onnxruntime"}
-    assert provenance["options"]["intra_op_num_threads"] == provenance["threads"]
+    workload = Workload(40, weights=weights, cache="float16")
+    measurement = measure(model, workload, "onnxruntime", processes=1, depths=[8, 90])
+    assert (measurement.workload, measurement.runtime) == (workload, "onnxruntime")
+    assert all(quantiles.median > 0 for quantiles in measurement.figures.values())
+    assert measurement.decode_latency_by_depth_s.keys() == {"8", "90"}
+    circumstances = measurement.circumstances
+    assert circumstances.versions.keys() == {"python", "onnx", "onnxruntime"}
+    assert circumstances.options is not None
+    assert circumstances.options["intra_op_num_threads"] == circumstances.threads
 
 
 @pytest.mark.slow
@@ -263,7 +263,8 @@ def test_a_tiny_calibration_is_judged_by_a_whole_model(tmp_path: Path) -> None:
     assert {family.operator for family in profile.families} == {"head", "attention", "swiglu"}
     scale = Scale(width=64, head_dim=64, vocab_size=300)
     model = parse_layout("attention swiglu(2) swiglu(2)").at(scale)
-    found = validate(profile, [("small", model)], context=16, weights="int8", cache="float16", processes=1)
-    assert found["runtime"] == "onnxruntime" and found["models"][0]["notes"] == []
+    workload = Workload(16, weights="int8", cache="float16")
+    judgement = validate(profile, [("small", model)], workload, processes=1)
+    assert judgement.runtime == "onnxruntime" and judgement.models[0].notes == ()
     with pytest.raises(InvalidInput, match=r"blocks\[0\] \(short_conv\) is not run by onnxruntime-cpu"):
-        validate(profile, [("other", parse_layout("short_conv").at(scale))], context=16)
+        validate(profile, [("other", parse_layout("short_conv").at(scale))], Workload(16))
