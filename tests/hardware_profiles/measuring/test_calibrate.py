@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from archsearch.cli import main as cli
+from archsearch.cli.terminal import exit_code
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, device, load_device, predict, this_machine
 from hardware_profiles.measuring.calibrate import calibrate
@@ -128,5 +129,6 @@ def test_errors_are_kept_in_files_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["archsearch", "validate", "raspberry-pi-5", "lfm2-350m", "--store"])
-    assert cli._exit_code() == 2
-    assert "--store keeps the errors in a device file; 'raspberry-pi-5' is not one" in capsys.readouterr().err
+    assert exit_code(cli.app) == 2
+    error = capsys.readouterr().err
+    assert "device = 'raspberry-pi-5'; legal: a device file, where --store keeps the errors" in error

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from archsearch.cli import main as cli
+from archsearch.cli.terminal import exit_code
 from genomes import InvalidInput, Scale, parse_layout
 from hardware_profiles import Device, Workload, device, read_device
 from hardware_profiles.measuring.remote import measure_on
@@ -122,7 +123,7 @@ def test_a_device_without_a_command_is_refused(
     monkeypatch.setattr(
         "sys.argv", ["archsearch", "measure", "lfm2-350m", "--device", "raspberry-pi-5", "--context", "16"]
     )
-    assert cli._exit_code() == 2
+    assert exit_code(cli.app) == 2
     assert "raspberry-pi-5 has no measure_command" in capsys.readouterr().err
 
 
