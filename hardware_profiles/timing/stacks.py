@@ -93,27 +93,23 @@ class Stacks:
         if self._fewest == 0:
             return BlockFigures(full.seconds, full, full.working)
         smallest, small = self._smallest(case), self._stack(case, None, SMALL_VOCABULARY, 1)
-        own = {timed: seconds - smallest[timed] for timed, seconds in full.seconds.items()}
-        return BlockFigures(own, full, full.working - small.working)
+        return BlockFigures(_beyond(full.seconds, smallest), full, full.working - small.working)
 
     def _block(self, case: Case) -> BlockFigures:
         block = read_operator(case.block, case.width, "case")
         few = self._stack(case, block if self._fewest else None, case.vocab_size, self._fewest)
         full = self._stack(case, block, case.vocab_size, self._fewest + case.copies)
-        own = {timed: (full.seconds[timed] - few.seconds[timed]) / case.copies for timed in full.seconds}
+        own = {timed: s / case.copies for timed, s in _beyond(full.seconds, few.seconds).items()}
         if self._sessions.beside(block):
-            smallest = self._smallest(case)
-            own = {timed: seconds - smallest[timed] for timed, seconds in own.items()}
+            own = _beyond(own, self._smallest(case))
         return BlockFigures(own, full, full.working)
 
     def _smallest(self, case: Case) -> dict[Timed, float]:
         """Seconds of one smallest block or layer."""
         one = self._stack(case, None, SMALL_VOCABULARY, 1)
         more = self._stack(case, None, SMALL_VOCABULARY, REFERENCE_COPIES + 1)
-        return {
-            timed: max(0.0, more.seconds[timed] - one.seconds[timed]) / REFERENCE_COPIES
-            for timed in more.seconds
-        }
+        added = _beyond(more.seconds, one.seconds)
+        return {timed: max(0.0, seconds) / REFERENCE_COPIES for timed, seconds in added.items()}
 
     def _stack(self, case: Case, block: Operator | None, vocab_size: int, copies: int) -> StackFigures:
         key = (block, case.width, vocab_size, copies, case.workload)
@@ -144,6 +140,11 @@ class Stacks:
             {phase: float((q[2] - q[0]) / q[1]) for phase, q in quantiles.items() if phase in PHASES},
             max(1.0, float(working)),
         )
+
+
+def _beyond(more: dict[Timed, float], less: dict[Timed, float]) -> dict[Timed, float]:
+    """Seconds that a stack takes beyond another, of what was timed of both: the cache may hold one alone."""
+    return {timed: seconds - less[timed] for timed, seconds in more.items() if timed in less}
 
 
 def _sample(session: Session, model_bytes: int, in_cache: bool) -> dict[Timed, list[float]]:

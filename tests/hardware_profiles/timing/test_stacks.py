@@ -127,3 +127,16 @@ def test_a_stack_is_measured_once(made_up_times: list[Architecture]) -> None:
     stacks.measured(case(ATTENTION))
     stacks.measured(case(None))
     assert len(made_up_times) == 2 and Workload(context=16) == case(None).workload
+
+
+def test_what_the_cache_does_not_hold_of_both_stacks_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The five layers behind a head may be larger than a stack that the cache just holds."""
+
+    def sample(session: Any, *_: object) -> dict[str, list[float]]:
+        token = [seconds(session.architecture)]
+        in_cache = {"cached": token} if len(session.architecture.blocks) == 1 else {}
+        return {"prefill": token, "decode": token} | in_cache
+
+    monkeypatch.setattr(rooms, "_sample", sample)
+    answer = Stacks(SESSIONS).measured(case(None, vocab_size=1024))
+    assert answer["decode_s"] == pytest.approx(4 * HEAD_S) and "cached_s" not in answer
