@@ -19,7 +19,7 @@ Step = Callable[[], object]
 
 STREAM_BYTES = 128 << 20
 """Bytes of weights and states that take turns, beyond the last-level cache of most CPUs."""
-MOST_COPIES = 64
+MOST_MODEL_COPIES = 64
 """Copies of a model that take turns: what is smaller than the 64th part of `STREAM_BYTES` takes its time
 elsewhere."""
 
@@ -136,7 +136,7 @@ class Turns:
 
     def __init__(self, session: Session, model_bytes: int) -> None:
         """The session's prompt has just been read; `model_bytes` are those of its weights and state."""
-        number = min(MOST_COPIES, STREAM_BYTES // model_bytes)
+        number = min(MOST_MODEL_COPIES, STREAM_BYTES // model_bytes)
         self._copies: list[Session] = []
         self._next = deque([session])
         try:

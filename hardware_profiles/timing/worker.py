@@ -90,11 +90,11 @@ def measure_model(request: Request, sessions: Sessions) -> dict[str, Any]:
             prefill = sample(session.prefill, 0, FEWEST_PREFILLS, before=session.clear)
         with mean_power(counter) as decode_w:
             decode = sample(session.decode, WARM_UP_STEPS, FEWEST_STEPS, before=session.step_back)
+        logits = session.logits()  # of the full state; that at other depths holds zeros
         by_depth = {
             str(depth): sample(session.at_depth(depth), WARM_UP_STEPS, FEWEST_STEPS)
             for depth in request.depths
         }
-    logits = session.logits()
     session.close()  # whose threads may go on spinning, onnxruntime's for a tenth of a second
     pace = drift.between(before, yardstick.read())
     if not np.isfinite(logits).all():
