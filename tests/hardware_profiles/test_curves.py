@@ -17,7 +17,6 @@ from hardware_profiles.curves import Family, fit_families
 from hardware_profiles.measuring.grid import GRIDS, Grid, cases
 from hardware_profiles.runtimes.table import JAX
 from hardware_profiles.terms import terms, terms_of
-from hardware_profiles.timing.drift import drifts
 from hardware_profiles.validation import Validation, errors
 from hardware_profiles.work import weight_and_state_bytes, weight_bytes
 from hardware_profiles.workload import FIGURES
@@ -390,17 +389,3 @@ def test_skips_cost_nothing(calibrated: Device) -> None:
         predict(plain, calibrated, workload).decode_latency_s
         == predict(longer, calibrated, workload).decode_latency_s
     )
-
-
-# Drift
-
-
-def test_drift_lasts_and_a_disturbed_reading_does_not() -> None:
-    readings = [{"prefill": 1.0, "decode": 2.0} for _ in range(20)]
-    readings += [{"prefill": 1.5, "decode": 2.0 * 1.1} for _ in range(20)]
-    readings[5] = {"prefill": 9.0, "decode": 9.0}
-    found = drifts(readings, {"prefill": 1.0, "decode": 2.0})
-    assert len(found) == 40
-    assert all(pace == {"prefill": 1.0, "decode": 1.0} for pace in found[:16])
-    assert all(pace == pytest.approx({"prefill": 1.5, "decode": 1.1}) for pace in found[24:])
-    assert drifts([{"prefill": 2.0, "decode": 2.0}], {"prefill": 1.0, "decode": 2.0})[0]["prefill"] == 2.0
