@@ -302,6 +302,8 @@ def test_the_reference_point_is_bound_or_twice_the_worst_reference():
     assert found == {"quality": QUALITY_FLOOR, COST.name: 10.0, GAIN.name: 3.0}
     bounded = (replace(COST, at_most=7.0), replace(GAIN, at_least=2.0))
     assert reference_point(bounded, references) == {COST.name: 7.0, GAIN.name: 2.0}
+    endless = (replace(COST, at_most=math.inf), replace(GAIN, at_least=-math.inf))
+    assert reference_point(endless, references) == {COST.name: 10.0, GAIN.name: 3.0}
 
 
 # Quality by hand.
