@@ -15,7 +15,7 @@ from archsearch.campaign.journal import read_journal
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.standing import Standing
-from archsearch.campaign.summary import candidate, history, ranked, worker_time
+from archsearch.campaign.summary import candidate, history, ranked
 from archsearch.executors import Failure
 from hardware_profiles import Estimate
 from support import GOLDEN, campaigns, naive_standing
@@ -245,24 +245,3 @@ def test_a_candidate_admitted_late_leads_by_the_trials_of_its_twin(campaign) -> 
     standing.ledger.apply(candidate_record("a", fingerprint="twin", costs=cheap))
     assert [record.fingerprint for record in standing.front] == ["twin"]
     assert standing.hypervolume > before
-
-
-def test_seconds_of_a_phase_that_nobody_knows_count_as_other() -> None:
-    ledger = Ledger(load_campaign(GOLDEN / "campaign-v1.yaml"))
-    trial = trial_done("a", "text", 0.5, 1.0)
-    trial = replace(trial, result=replace(trial.result, seconds={"training": 2.0, "napping": 3.0}))
-    ledger.apply(
-        JobRecord(
-            candidate="f-a",
-            proxy="a",
-            rung=0,
-            seconds=5.0,
-            startup_seconds=0.0,
-            failure=None,
-            asked=("a",),
-            trials=(trial,),
-        )
-    )
-    seconds = worker_time(ledger)
-    assert list(seconds) == ["training", "compilation", "evaluation", "other", "start-up", "idle"]
-    assert (seconds["training"], seconds["other"]) == (2.0, 3.0)
