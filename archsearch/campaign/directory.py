@@ -125,7 +125,7 @@ def load_run(path: Path | str) -> LoadedRun:
         raise InvalidInput(f"{directory.path}: not the directory of a run (it has no campaign.yaml)")
     campaign = load_campaign(directory.campaign)
     pricing = Pricing.of(campaign, directory.devices())
-    events, damages = read_journal(directory.journal)
+    events, damages = read_journal(directory.journal, campaign.task_names)
     ledger = Ledger(campaign)
     for event in events:
         ledger.apply(event)

@@ -7,6 +7,7 @@ Values are checked where they come from outside, that is when a line is read.
 import json
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -43,6 +44,9 @@ Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
 Percentile = Literal["p10", "median", "p90"]
 
+
+HALF_CHARACTER = r"\ud"
+"""How JSON may write half a character, as in names of files that are no text; no other reader takes it."""
 
 _STRICT = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 """How lines are read: no text for a number, no field missing; unknown fields are left out."""
@@ -142,6 +146,12 @@ class JobRecord(Event):
     asked: tuple[Hex, ...]
     """Keys of all trials of this rung, those known before included."""
     trials: tuple[TrialDone, ...]
+
+    def check_tasks(self, tasks: Collection[str]) -> None:
+        """Raise `NotAnEventError` where a trial is of none of these tasks: it is of another campaign."""
+        for trial in self.trials:
+            if trial.task not in tasks:
+                raise NotAnEventError(f"trial {trial.id} is of {trial.task}; legal: {', '.join(tasks)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,8 +275,18 @@ _READERS = {kind: TypeAdapter(each) for kind, each in KINDS.items()}
 _UNKNOWN = TypeAdapter(UnknownEvent)
 
 
+MOST_DIGITS = 300
+"""Digits of the longest integer that is read; a longer one has no place among floats."""
+
+
 class NotAnEventError(ValueError):
     """A line of the journal is no event."""
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"{digits[:9]}... has {len(digits)} digits; legal: at most {MOST_DIGITS}")
+    return int(digits)
 
 
 def read_event(line: bytes) -> Event:
@@ -275,7 +295,7 @@ def read_event(line: bytes) -> Event:
     Raises `NotAnEventError`, and `InvalidInput` where another version of archsearch began a session.
     """
     try:
-        data = json.loads(line)
+        data = json.loads(line, parse_int=_integer)
         kind, at = data["event"], data["at"]
         if not isinstance(kind, str):
             raise TypeError(f"event = {kind!r}")
@@ -286,6 +306,8 @@ def read_event(line: bytes) -> Event:
     if kind == GenerationDone.kind and "redrawn" in data:  # as older journals have it, in one number
         redrawn = {"unknown": data["redrawn"]} if data["redrawn"] else {}
         line = json.dumps({"at": at, "offspring": {"redrawn": redrawn}} | data).encode()
+    if HALF_CHARACTER.encode() in line:
+        line = _whole_characters(data).encode()
     try:
         return _READERS.get(kind, _UNKNOWN).validate_json(line)
     except ValidationError as error:
@@ -296,10 +318,13 @@ def event_line(event: Event) -> str:
     """The line that an event is written as. Raises `ValueError` for a number that is not finite."""
     content = {"event": event.kind, **_content(event)}
     line = json.dumps(content, separators=(",", ":"), allow_nan=False, default=_content)
-    if r"\ud" in line:  # half a character, as in names of files that are no text, would not be read back
-        text = json.dumps(content, ensure_ascii=False, default=_content).encode("utf-8", "replace")
-        line = json.dumps(json.loads(text), separators=(",", ":"))
-    return line
+    return _whole_characters(json.loads(line)) if HALF_CHARACTER in line else line
+
+
+def _whole_characters(data: dict[str, Any]) -> str:
+    """The line of an event, with a question mark for each half of a character that stands alone."""
+    text = json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps(json.loads(text), separators=(",", ":"))
 
 
 def _content(value: Any) -> dict[str, Any]:

@@ -128,6 +128,11 @@ class Campaign(Section):
         name = names[index]
         return name if names.count(name) == 1 else f"{name}-{names[: index + 1].count(name)}"
 
+    @property
+    def task_names(self) -> list[str]:
+        """The name of each task, in their order."""
+        return [self.task_name(index) for index in range(len(self.tasks))]
+
     def trial_config(self, task: int, rung: int, learning_rate: float) -> TrialConfig:
         """The configuration of a trial. Raises `InvalidInput`."""
         section, budget = self.tasks[task], self.budget

@@ -1,5 +1,6 @@
 """The hypervolume: how much of what could be reached the front has reached, in one number."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import moocore
@@ -19,18 +20,20 @@ def reference_point(
 ) -> dict[str, float]:
     """The corner that the hypervolume is measured from, fixed before anything is trained.
 
-    Quality: `QUALITY_FLOOR`. A cost: its bound, else twice the worst reference's (half, where more is
-    better).
+    Quality: `QUALITY_FLOOR`. A cost: its bound, where that is finite, else twice the worst reference's (half,
+    where more is better).
     """
     point = {}
     for o in objectives:
         values = [costs[o.name].value for costs in references if o.name in costs]
         if o.name == QUALITY:
             point[o.name] = QUALITY_FLOOR
-        elif o.direction == "min":
-            point[o.name] = o.at_most if o.at_most is not None else 2 * max(values)
+            continue
+        bound = o.at_most if o.direction == "min" else o.at_least
+        if bound is not None and math.isfinite(bound):
+            point[o.name] = bound
         else:
-            point[o.name] = o.at_least if o.at_least is not None else min(values) / 2
+            point[o.name] = 2 * max(values) if o.direction == "min" else min(values) / 2
     return point
 
 
@@ -50,8 +53,8 @@ def hypervolume(
         [1.0 if o.name == QUALITY else abs(p) or 1.0 for o, p in zip(objectives, point, strict=True)]
     )
     signs = np.array([1.0 if o.direction == "min" else -1.0 for o in objectives])
-    corner = signs * np.array(point) / scales
-    points = signs * np.array(values) / scales
+    corner = signs * np.array(point, dtype=float) / scales
+    points = signs * np.array(values, dtype=float) / scales
     inside = points[(points < corner).all(axis=1)]
     return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
 

@@ -7,12 +7,13 @@
 import fcntl
 import os
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from archsearch.campaign.events import Event, NotAnEventError, event_line, read_event
+from archsearch.campaign.events import Event, JobRecord, NotAnEventError, event_line, read_event
 from genomes import InvalidInput
 
 
@@ -85,8 +86,8 @@ def is_written(path: Path) -> bool:
     return False
 
 
-def read_journal(path: Path) -> tuple[list[Event], list[Damage]]:
-    """All events in order, and the lines that are none.
+def read_journal(path: Path, tasks: Collection[str] | None = None) -> tuple[list[Event], list[Damage]]:
+    """All events in order, and the lines that are none, trials of other tasks than `tasks` among them.
 
     Raises `InvalidInput` where there is no journal, or one that another version wrote.
     """
@@ -100,7 +101,10 @@ def read_journal(path: Path) -> tuple[list[Event], list[Damage]]:
         if not line.strip():
             continue
         try:
-            events.append(read_event(line))
+            event = read_event(line)
+            if tasks is not None and isinstance(event, JobRecord):
+                event.check_tasks(tasks)
+            events.append(event)
         except NotAnEventError:
             damages.append(Damage(number, line.decode("utf-8", errors="replace")))
         except InvalidInput as error:

@@ -1,7 +1,7 @@
 """What a campaign knows: candidates, their costs, signals and quality, and the front.
 
-Plain frozen values, derived from the ledger by `archsearch.campaign.summary`; the report, `status` and the
-export read nothing else.
+Plain frozen values, derived from the ledger by `archsearch.campaign.summary`; the report and the export read
+nothing else.
 """
 
 from dataclasses import dataclass, field

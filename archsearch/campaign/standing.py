@@ -69,7 +69,7 @@ class Standing:
     def __init__(self, ledger: Ledger, objectives: tuple[Objective, ...]) -> None:
         self.ledger, self.objectives = ledger, objectives
         campaign = ledger.campaign
-        names = [campaign.task_name(index) for index in range(len(campaign.tasks))]
+        names = campaign.task_names
         self.last = len(campaign.budget.rungs) - 1
         """The last rung."""
         self._weights = {name: each.weight for name, each in zip(names, campaign.tasks, strict=True)}

@@ -83,7 +83,7 @@ def worker_time(ledger: Ledger) -> dict[str, float]:
     seconds = dict.fromkeys(PHASES, 0.0)
     for trial in ledger.trials.values():
         for phase, spent in trial.result.seconds.items():
-            seconds[phase] += spent
+            seconds[phase if phase in PHASES else "other"] += spent
     seconds["other"] += max(0.0, ledger.jobs.seconds - sum(seconds.values()))
     seconds["start-up"] = ledger.startup_seconds
     seconds["idle"] = max(0.0, ledger.worker_seconds() - sum(seconds.values()))

@@ -140,12 +140,12 @@ class Evaluator:
 
     def plans(self, record: CandidateRecord, rung: int) -> list[Plan]:
         """The trials of a candidate at a rung: each learning rate at the first, then only the best."""
-        before = self.standing.chosen(record.proxy, rung - 1) if rung else None
+        before = (self.standing.chosen(record.proxy, rung - 1) if rung else None) or {}
         plans = []
         for index in range(len(self.campaign.tasks)):
             task = self.campaign.task_name(index)
             for replicate in range(self.campaign.budget.seeds):
-                shorter = before[task, replicate] if before is not None else None
+                shorter = before.get((task, replicate))
                 rates = self.campaign.budget.learning_rates
                 if shorter is not None:
                     rates = [shorter.result.learning_rate]

@@ -178,7 +178,19 @@ def test_half_characters_are_replaced(tmp_path) -> None:
     assert read_journal(tmp_path / "journal.jsonl") == ([RunStopped(reason="no file ? \U0001f600")], [])
 
 
+def test_half_characters_of_older_journals_are_read() -> None:
+    line = rb'{"event":"stopped","at":1.0,"reason":"no file \udcff \ud83d\ude00"}'
+    assert read_event(line) == RunStopped(reason="no file ? \U0001f600")
+
+
+HUGE = 10**400
+"""An integer that no float comes near."""
 WRONG = [
+    ("run", "workers", HUGE),
+    ("run", "reference_point", {"quality": -HUGE}),
+    ("candidate", "costs", {"a": {"value": HUGE, "low": 1.0, "high": 2.0}}),
+    ("generation", "offspring", {"made": 1, "invalid": HUGE}),
+    ("measured", "repeat_spread", HUGE),
     ("run", "workers", "2"),
     ("run", "workers", True),
     ("run", "workers", -1),
@@ -266,6 +278,15 @@ def test_results_of_other_versions_are_read() -> None:
     (done,) = event.trials
     assert isinstance(done, TrialDone)
     assert done.result.to_dict() == {**done.result.to_dict(), **kept, "load_balance": None, "seconds": {}}
+
+
+def test_trials_of_another_campaign_damage_their_line(tmp_path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(json.dumps(line_of("job")) + "\n", encoding="utf-8")
+    task = line_of("job")["trials"][0]["task"]
+    assert not read_journal(path, [task, "another"])[1]
+    events, (damage,) = read_journal(path, ["another"])
+    assert (events, damage.line) == ([], 1)
 
 
 @given(st.sampled_from(LINES), st.data())

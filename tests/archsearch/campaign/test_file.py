@@ -1,34 +1,14 @@
-"""What a campaign says before anything is trained: its file and its arithmetic."""
+"""The campaign file: what is accepted, what is refused and with which words."""
 
-import math
-from dataclasses import astuple, replace
-from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from archsearch.campaign.dominance import nondominated
-from archsearch.campaign.events import JobRecord, SessionBegan
 from archsearch.campaign.file import load_campaign
-from archsearch.campaign.hypervolume import QUALITY_FLOOR, hypervolume, reference_point
-from archsearch.campaign.ledger import Ledger
-from archsearch.campaign.objectives import Objective
-from archsearch.campaign.standing import Standing
-from archsearch.executors import Failure
 from archsearch.launch import run
 from genomes import InvalidInput
-from hardware_profiles import Estimate
-from hardware_profiles.measuring.this_machine import resolve_device
 from support import ROOT, campaigns
-from support.event_cases import candidate_record, trial_done
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return campaigns.text_folder(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture
@@ -251,140 +231,3 @@ def test_a_task_used_twice_is_numbered(file):
     campaign = load_campaign(file, [f"tasks=[{one}, {{task: compression}}, {one}]"])
     names = [campaign.task_name(i) for i in range(3)]
     assert names == ["in-context-recall-1", "compression", "in-context-recall-2"]
-
-
-# The arithmetic of fronts, against the plainest computation of it.
-
-COST, GAIN = Objective("state_bytes", "min"), Objective("parameters", "max")
-points = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12)
-
-
-def grid_area(values: list[tuple[int, int]], corner: tuple[int, int]) -> int:
-    """Unit cells between a cost at most, a gain at least, that some value dominates."""
-    cells = product(range(-1, corner[0]), range(corner[1], 9))
-    return sum(any(cost <= x and gain >= y + 1 for cost, gain in values) for x, y in cells)
-
-
-@given(points, st.tuples(st.integers(1, 8), st.integers(1, 8)))
-def test_hypervolume_is_the_area_that_is_dominated(values, corner):
-    found = hypervolume(values, (COST, GAIN), corner)
-    assert found == pytest.approx(grid_area(values, corner) / (corner[0] * corner[1]))
-
-
-@given(points, st.tuples(st.integers(0, 8), st.integers(0, 8)))
-def test_hypervolume_never_shrinks_and_ignores_the_dominated(values, more):
-    before = hypervolume(values, (COST, GAIN), (8, 1))
-    assert hypervolume([*values, more], (COST, GAIN), (8, 1)) >= before - 1e-12
-    kept = nondominated(values, (COST, GAIN))
-    front = [value for value, keep in zip(values, kept, strict=True) if keep]
-    assert hypervolume(front, (COST, GAIN), (8, 1)) == pytest.approx(before)
-
-
-def test_quality_counts_in_deviations_and_costs_in_shares():
-    quality = Objective("quality", "max")
-    # from -5 to 1, and from 2e9 down to 1e9
-    assert hypervolume([(1.0, 1e9)], (quality, COST), (-5.0, 2e9)) == pytest.approx(6 * 0.5)
-    assert hypervolume([(1.0, 3e9)], (quality, COST), (-5.0, 2e9)) == 0.0
-    assert hypervolume([], (quality, COST), (-5.0, 2e9)) == 0.0
-
-
-def test_a_bound_of_zero_leaves_the_hypervolume_finite():
-    assert math.isfinite(hypervolume([(1.0, 3.0)], (GAIN, COST), (0.0, 4.0)))
-
-
-def test_the_reference_point_is_bound_or_twice_the_worst_reference():
-    quality = Objective("quality", "max")
-    references = [
-        {COST.name: Estimate(3.0, 3.0, 3.0), GAIN.name: Estimate(8.0, 8.0, 8.0)},
-        {COST.name: Estimate(5.0, 5.0, 5.0), GAIN.name: Estimate(6.0, 6.0, 6.0)},
-    ]
-    found = reference_point((quality, COST, GAIN), references)
-    assert found == {"quality": QUALITY_FLOOR, COST.name: 10.0, GAIN.name: 3.0}
-    bounded = (replace(COST, at_most=7.0), replace(GAIN, at_least=2.0))
-    assert reference_point(bounded, references) == {COST.name: 7.0, GAIN.name: 2.0}
-
-
-# Quality by hand.
-
-TASK_NAMES = ("text", "in-context-recall")
-
-
-def standing_of(file: Path, scores: dict[str, tuple[float, float] | None]) -> Standing:
-    """A run with two rungs of candidates' scores (text, recall); None: it failed at rung 1."""
-    ledger = Ledger(load_campaign(file))
-    ledger.apply(SessionBegan(executor="local", began=1.0, workers=1, reference_point={"quality": -5.0}))
-    for name, values in scores.items():
-        ledger.apply(candidate_record(name, name in ledger.campaign.references))
-        for rung in (0, 1):
-            failed = values is None and rung == 1
-            trials = [
-                # the second rate is worse, its score must not count
-                trial_done(
-                    f"{name}/{rung}/{task}/{rate}", task, score + 10 * rung if rate == 1 else 99.0, loss
-                )
-                for task, score in zip(TASK_NAMES, values or (1.0, 1.0), strict=True)
-                for rate, loss in ((1, 2.0), (2, 3.0))
-            ]
-            ledger.apply(
-                JobRecord(
-                    candidate=f"f-{name}",
-                    proxy=name,
-                    rung=rung,
-                    seconds=1.0,
-                    startup_seconds=0.0,
-                    failure=Failure("error", "it broke") if failed else None,
-                    asked=tuple(trial.key for trial in trials),
-                    trials=() if failed else tuple(trials),
-                )
-            )
-    return Standing(ledger, (GAIN,))
-
-
-def test_quality_is_the_weighted_distance_from_the_references(file):
-    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "lfm2": (-5.0, 0.202), "x": (-2.0, 0.8)})
-    # text: mean -4, deviation 1; recall: mean 0.201, deviation 0.001, which is below its resolution
-    scale = standing.scale(0)
-    assert scale is not None
-    assert astuple(scale["text"]) == pytest.approx((-4.0, 1.0))
-    assert astuple(scale["in-context-recall"]) == pytest.approx((0.201, 0.01))
-    by_hand = (2 * (-2.0 + 4.0) / 1.0 + 1 * (0.8 - 0.201) / 0.01) / 3
-    assert standing.quality("x", 0) == pytest.approx(by_hand)
-    # the second rung has its own scale: all scores moved by ten, so quality is the same
-    assert standing.signals("x", 1) == pytest.approx({"text": 8.0, "in-context-recall": 10.8})
-    assert standing.quality("x", 1) == pytest.approx(by_hand)
-
-
-def test_a_failed_reference_is_left_out_of_the_scale(file):
-    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "lfm2": None, "x": (-2.0, 0.8)})
-    scale = standing.scale(1)
-    assert scale is not None
-    assert astuple(scale["text"]) == pytest.approx((7.0, 0.01))
-    assert astuple(scale["in-context-recall"]) == pytest.approx((10.2, 0.01))
-    assert standing.failure("lfm2", 1) == "error: it broke"
-    assert standing.signals("lfm2", 1) is None
-    by_hand = (2 * 1.0 / 0.01 + (0.8 - 0.2) / 0.01) / 3
-    assert standing.quality("x", 1) == pytest.approx(by_hand)
-
-
-def test_quality_waits_for_every_reference(file):
-    standing = standing_of(file, {"transformer++": (-3.0, 0.2), "x": (-2.0, 0.8)})
-    assert standing.scale(0) is None
-    assert standing.quality("x", 0) is None
-
-
-def test_devices_of_one_file_name_keep_their_own_profiles(file, tmp_path):
-    data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    from archsearch.campaign.directory import RunDirectory
-
-    devices = {}
-    for folder, name in (("a", "raspberry-pi-5"), ("b", "l4")):
-        place = tmp_path / folder / "mine.yaml"
-        place.parent.mkdir()
-        place.write_text(resolve_device(name).to_yaml(), encoding="utf-8")
-        devices[str(place)] = resolve_device(place)
-    directory = RunDirectory(tmp_path / "run")
-    directory.create(load_campaign(campaigns.write(file, data)), devices)
-    assert {key: device.name for key, device in directory.devices().items()} == {
-        str(tmp_path / "a" / "mine.yaml"): "raspberry-pi-5",
-        str(tmp_path / "b" / "mine.yaml"): "l4",
-    }
