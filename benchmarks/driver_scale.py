@@ -280,7 +280,7 @@ def measure(candidates: int, population: int, folder: Path) -> Row:
         front=len(results.front),
         driver_ms=ms(driver),
         wall_ms=ms(wall),
-        display_share=round(seconds.get("display", 0.0) / driver, 4),
+        display_share=round(seconds.get("display", 0.0) / driver, 4) if driver > 0 else 0.0,
         parts_ms={part: ms(seconds.get(part, 0.0)) for part in PARTS},
         load_run_and_results_ms=ms(read),
         status_ms=ms(asked),

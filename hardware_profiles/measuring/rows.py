@@ -14,6 +14,7 @@ from typing import Any, Self
 from genomes import InvalidInput
 from hardware_profiles.cases import DISTURBED, PHASES, UNSTABLE, Case, Measured, Phase
 from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.timing.stacks import PROTOCOL
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,20 @@ class Origin:
     """As `provenance.runtime` names it."""
     version: str
     threads: int
+    protocol: int = 1
+    """How a block's time came out of stacks (`hardware_profiles.timing.stacks.PROTOCOL`); 1 where rows do not
+    say."""
 
     def __str__(self) -> str:
-        return f"{self.runtime} {self.version} ({self.threads or 'unknown'} threads)"
+        return (
+            f"{self.runtime} {self.version} ({self.threads or 'unknown'} threads, protocol {self.protocol})"
+        )
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
         """An origin from its JSON object."""
-        return cls(str(values["runtime"]), str(values["version"]), int(values["threads"]))
+        protocol = int(values.get("protocol", 1))
+        return cls(str(values["runtime"]), str(values["version"]), int(values["threads"]), protocol)
 
 
 UNKNOWN = Origin("jax-cpu", "unknown", 0)
@@ -136,11 +143,16 @@ class Rows:
 
     def _check(self, answers: Iterable[CaseAnswer], runtime: Runtime) -> None:
         origins = {answer.origin for answer in answers}
-        if len(origins) > 1 or any(not each.runtime.startswith(runtime.provenance) for each in origins):
+        foreign = [
+            each
+            for each in origins
+            if not each.runtime.startswith(runtime.provenance) or each.protocol != PROTOCOL
+        ]
+        if len(origins) > 1 or foreign:
             raise InvalidInput(
-                f"{self.path}: rows of {' and '.join(sorted(map(str, origins)))}, asked for {runtime.name}; "
-                "tables of two runtimes, versions or numbers of threads are never mixed: give another --out, "
-                "or remove the file to measure again"
+                f"{self.path}: rows of {' and '.join(sorted(map(str, origins)))}, asked for {runtime.name} "
+                f"(protocol {PROTOCOL}); rows of two runtimes, versions, numbers of threads or protocols are "
+                "never mixed: give another --out, or remove the file to measure again"
             )
 
 

@@ -35,6 +35,8 @@ REFERENCE_COPIES = 4
 """Smallest blocks by which the longer of two stacks is longer that tell what one takes."""
 ATTEMPTS = 3
 """Times that a stack is measured at most whose difference is lost in noise."""
+PROTOCOL = 2
+"""Raised whenever a block's time comes out of stacks in another way, so that rows of two ways never mix."""
 NOISE_SHARE = 0.05
 """Smallest share of a stack's time credited to its blocks; less is noise."""
 
@@ -164,7 +166,7 @@ def _sample(session: Session, model_bytes: int, in_cache: bool) -> dict[Timed, l
 
 def measure_cases(cases: list[dict[str, Any]], sessions: Sessions) -> Iterator[tuple[dict[str, Any], Any]]:
     """Each case and what it took, as it is measured; plain JSON values."""
-    origin = sessions.origin()
+    origin = sessions.origin() | {"protocol": PROTOCOL}
     if sessions.working_bytes is None:  # pages of the library come into memory that are no block's
         fewest = 0 if sessions.empty_stacks else 1
         workload = Workload(context=1)

@@ -248,7 +248,9 @@ def lines_of(path: Path, kind: str) -> list[int]:
     return [i for i, line in enumerate(lines) if json.loads(line)["event"] == kind]
 
 
-@pytest.mark.parametrize("kind", ["run", "candidate", "job", "generation"])
+@pytest.mark.parametrize(
+    "kind", ["run", "candidate", "job", pytest.param("generation", marks=pytest.mark.slow)]
+)
 def test_a_damaged_journal_is_mended_from_the_files(base, copy, kind):
     journal = copy / "journal.jsonl"
     number = lines_of(copy, kind)[len(lines_of(copy, kind)) // 2]

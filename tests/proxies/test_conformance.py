@@ -11,11 +11,14 @@ from support.operator_cases import CASES, FIRST, WIDTH
 ALWAYS = ("weights", "reference", "stepwise", "state", "flops")
 """Properties checked of every case in the fast tests; what equals decoding step by step is causal."""
 
+COSTLY = ("long", "finite")
+"""Properties whose programs take long to compile."""
+
 
 def cases() -> Iterator[object]:
     for case, spec in CASES.items():
         for name in PROPERTIES:
-            fast = name in ALWAYS or (case in FIRST and name != "long")
+            fast = name in ALWAYS or (case in FIRST and name not in COSTLY)
             yield pytest.param(spec, name, id=f"{case}-{name}", marks=() if fast else pytest.mark.slow)
 
 

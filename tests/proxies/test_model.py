@@ -123,7 +123,7 @@ def test_no_logit_depends_on_a_later_token(everything) -> None:
         assert np.all(np.abs(plain[0, place:] - other[0, place:]).max(axis=1) > 0)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(data=st.data())
 def test_random_pieces_are_the_forward_pass(everything, data: st.DataObject) -> None:
     made, tokens, extend, forward = everything

@@ -137,6 +137,7 @@ def test_what_is_stored_takes_the_bytes_that_are_priced(dtype: str) -> None:
     assert (restore(stored, jnp.float32)["empty"] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", sorted(BITS))
 def test_models_run_with_them(dtype: str) -> None:
     types = (dtype, None)

@@ -91,7 +91,7 @@ def test_the_table_tells_what_an_operator_breaks(broken_package: dict[str, str])
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("verb", ["run", "train"])
+@pytest.mark.parametrize("verb", ["run", pytest.param("train", marks=pytest.mark.slow)])
 def test_a_plug_in_that_sees_the_future_trains_nothing(
     broken_package: dict[str, str], tmp_path: Path, verb: str
 ) -> None:

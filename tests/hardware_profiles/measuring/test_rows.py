@@ -10,11 +10,12 @@ from genomes import InvalidInput
 from hardware_profiles.cases import Case
 from hardware_profiles.measuring.rows import UNKNOWN, CaseAnswer, Origin, Rows
 from hardware_profiles.runtimes.table import JAX, LLAMA_CPP
+from hardware_profiles.timing.stacks import PROTOCOL
 
 CASES = [
     Case(operator="head", block={}, width=width, vocab_size=96, copies=1, context=16) for width in (8, 16)
 ]
-ORIGIN = {"runtime": "jax-cpu", "version": "0.10", "threads": 2}
+ORIGIN = {"runtime": "jax-cpu", "version": "0.10", "threads": 2, "protocol": PROTOCOL}
 
 
 def answer(case: Case, origin: dict[str, Any] | None = ORIGIN, **values: Any) -> CaseAnswer:
@@ -63,8 +64,12 @@ def test_a_line_of_something_else_is_refused_by_number(tmp_path: Path, line: str
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"version": "0.11"}, r"jax-cpu 0\.10 \(2 threads\) and jax-cpu 0\.11 \(2 threads\), asked for jax"),
-        ({"threads": 4}, r"\(2 threads\) and jax-cpu 0\.10 \(4 threads\)"),
+        (
+            {"version": "0.11"},
+            r"jax-cpu 0\.10 \(2 threads, .* and jax-cpu 0\.11 \(2 threads, .*, asked for jax",
+        ),
+        ({"threads": 4}, r"\(2 threads, .*\) and jax-cpu 0\.10 \(4 threads, .*\)"),
+        ({"protocol": 1}, r"\(2 threads, protocol 1\) and .*never mixed"),
         ({"runtime": "llama.cpp-cpu"}, r"and llama\.cpp-cpu 0\.10"),
     ],
 )
@@ -80,5 +85,12 @@ def test_rows_of_two_origins_are_never_mixed(tmp_path: Path, other: dict[str, An
 
 def test_older_rows_do_not_say_their_origin() -> None:
     assert answer(CASES[0], None).origin == UNKNOWN
-    assert str(UNKNOWN) == "jax-cpu unknown (unknown threads)"
-    assert answer(CASES[0]).origin == Origin("jax-cpu", "0.10", 2)
+    assert str(UNKNOWN) == "jax-cpu unknown (unknown threads, protocol 1)"
+    assert answer(CASES[0]).origin == Origin("jax-cpu", "0.10", 2, PROTOCOL)
+
+
+def test_rows_of_an_older_protocol_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    path = tmp_path / "here.rows.jsonl"
+    path.write_text(json.dumps(answer(CASES[0], None).values) + "\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"protocol 1\), asked for jax \(protocol 2\).*remove the file"):
+        Rows(path).check_origin(JAX)

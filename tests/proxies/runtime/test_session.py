@@ -79,6 +79,7 @@ def test_prefill_in_chunks_is_the_forward_pass() -> None:
     np.testing.assert_allclose(made.logits(), forward(made, blocks), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_every_dtype_runs_every_operator(dtype: str) -> None:
     made = session(architecture(*MIXED), 20, dtype)

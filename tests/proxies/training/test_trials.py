@@ -138,6 +138,7 @@ def test_text_is_learnt(tmp_path: Path) -> None:
     assert result.metric == "bits_per_byte" and result.score == pytest.approx(-result.loss / math.log(2))
 
 
+@pytest.mark.slow
 def test_compression_reads_the_last_hidden_state_alone() -> None:
     settings = {"vocab_size": 4}
     asked = config(120, task="compression", settings=settings, length=4, batch=16)
