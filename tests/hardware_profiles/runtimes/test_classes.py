@@ -28,7 +28,7 @@ from genomes import (
 )
 from genomes.published_classes import Loadable, NotLoadable
 from hardware_profiles.runtimes.llama_cpp import gguf
-from hardware_profiles.runtimes.llama_cpp.binding import Session, versions
+from hardware_profiles.runtimes.llama_cpp.binding import LlamaCppSession, versions
 from hardware_profiles.runtimes.llama_cpp.classes import GgufClass, gguf_class
 from support import llama_cpp_cases, parity
 from support.published_cases import LAYOUTS, small
@@ -169,8 +169,8 @@ def test_other_widths_than_the_table_asks_do_not_run(
     monkeypatch.setattr(gguf, "gguf_class", lambda _: forced)
     gguf.write_gguf(llama_cpp_cases.architecture(*blocks), tmp_path / "model.gguf")
     code = f"""if True:
-        from hardware_profiles.runtimes.llama_cpp.binding import Session
-        Session({str(tmp_path / "model.gguf")!r}, 8).prefill()
+        from hardware_profiles.runtimes.llama_cpp.binding import LlamaCppSession
+        LlamaCppSession({str(tmp_path / "model.gguf")!r}, 8).prefill()
     """
     environment = os.environ | {"GGML_NO_BACKTRACE": "1"}
     done = subprocess.run(
@@ -181,7 +181,7 @@ def test_other_widths_than_the_table_asks_do_not_run(
 
 def run(path: Path) -> np.ndarray:
     """Logits of a prompt."""
-    session = Session(path, 8)
+    session = LlamaCppSession(path, 8)
     try:
         session.clear()
         session.prefill()
@@ -202,5 +202,5 @@ def known_to_llama_cpp(architecture: str, folder: Path) -> bool:
     writer.write_tensors_to_file()
     writer.close()
     with pytest.raises(RuntimeError, match=r"unknown model architecture|key not found in model") as refusal:
-        Session(path, 8)
+        LlamaCppSession(path, 8)
     return "unknown model architecture" not in str(refusal.value)
