@@ -38,7 +38,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class ProcessAnswer:
-    """What one fresh process measured of a model; see `hardware_profiles.timing.session`."""
+    """What one fresh process measured of a model; see `hardware_profiles.timing.worker`."""
 
     prefill_latency_s: tuple[float, ...]
     """Samples, as all latencies are."""

@@ -2,7 +2,7 @@
 
 Whatever ends the wait for one (an answer, Ctrl-C, a signal, a timeout), the process is ended with all that it
 started, and what it left among the temporary files is removed: nothing computes on beside the next one. Where
-the driver itself is killed, Linux ends the process (`hardware_profiles.timing.worker`).
+the driver itself is killed, Linux ends the process (`hardware_profiles.timing.parent`).
 """
 
 import contextlib
@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from hardware_profiles.timing.parent import PARENT
 
 WORKER = "hardware_profiles.timing.worker"
 """The program that measures models and cases; see there for its arguments."""
@@ -39,7 +41,7 @@ def started(
     with tempfile.TemporaryDirectory(prefix="archsearch-") as folder:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", *program],
-            env={**environment(), "TMPDIR": folder, **variables},
+            env={**environment(), "TMPDIR": folder, PARENT: str(os.getpid()), **variables},
             text=True,
             process_group=0,  # out of reach of the terminal's Ctrl-C, and ended as a whole
             **streams,

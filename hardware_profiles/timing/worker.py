@@ -15,12 +15,10 @@ at its highest while one prompt is read and one token decoded, less what was res
 made (freed memory given back first). `memory_counts` in the answer says what it counts.
 """
 
-import ctypes
 import json
 import platform
-import signal
 import sys
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -31,6 +29,7 @@ from genomes import CacheDtype, WeightDtype, read_architecture
 from genomes.errors import InvalidInput, describe
 from hardware_profiles.timing import drift
 from hardware_profiles.timing.memory import other_load
+from hardware_profiles.timing.parent import end_with_parent
 from hardware_profiles.timing.power import mean_power
 from hardware_profiles.timing.sampling import (
     FEWEST_PREFILLS,
@@ -116,17 +115,6 @@ def measure_model(request: Request, sessions: Sessions) -> dict[str, Any]:
         **({"power_w": {"prefill": prefill_w[0], "decode": decode_w[0]}, "energy": energy} if energy else {}),
         **({"options": sessions.options()} if sessions.options is not None else {}),
     }
-
-
-_DEATH_SIGNAL = 1
-"""`PR_SET_PDEATHSIG` of Linux's prctl(2)."""
-
-
-def end_with_parent() -> None:
-    """Where Linux can, have this process killed when the one that waits for its answer is."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def answer_request(sessions: Sessions) -> int:

@@ -27,7 +27,7 @@ import psutil
 from jax.typing import DTypeLike
 
 from hardware_profiles.machine import this_machine
-from hardware_profiles.timing.worker import end_with_parent
+from hardware_profiles.timing.parent import end_with_parent
 
 FORMAT = "archsearch/probes"
 VERSION = 1

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hardware_profiles.runtimes.table import JAX, RUNTIMES, Runtime
+from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.table import JAX, RUNTIMES
 from hardware_profiles.traits import traits_of
 
 

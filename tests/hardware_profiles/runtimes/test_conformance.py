@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from genomes import Architecture, InvalidInput, Scale, parse_layout
-from hardware_profiles import Workload
 from hardware_profiles.cases import HEAD, Case
+from hardware_profiles.measuring import process
 from hardware_profiles.measuring.measure import measure_once
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.table import RUNTIMES
@@ -20,6 +20,7 @@ from hardware_profiles.timing import session as sessions_module
 from hardware_profiles.timing.session import Session, Sessions, Turns, find_sessions
 from hardware_profiles.timing.stacks import NOISE_SHARE, measure_cases
 from hardware_profiles.work import weight_and_state_bytes
+from hardware_profiles.workload import Workload
 
 CONTEXT = 21
 MODEL = parse_layout("attention swiglu(2) attention swiglu(2)").at(
@@ -191,8 +192,11 @@ def test_what_does_not_fit_is_refused(load: Load, runtime: Runtime) -> None:
 @pytest.fixture(scope="module", params=RUNTIMES.values(), ids=list(RUNTIMES))
 def measured(request: pytest.FixtureRequest) -> Iterator[tuple[Runtime, dict[str, Any]]]:
     runtime = needed(request.param)
+    fields = {"context": 256, "batch": 1, "dtype": "float32", "prefill_chunk": 512}
     depths = [8] if runtime.further_depths else []
-    yield runtime, measure_once(MODEL, Workload(context=256), runtime, depths)
+    asked = json.dumps({"architecture": MODEL.to_dict(), "depths": depths, **fields})
+    program = (process.WORKER, runtime.sessions, "model")
+    yield runtime, json.loads(process.answer(program, asked, 600, runtime.environment).stdout)
 
 
 @pytest.mark.slow
