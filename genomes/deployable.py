@@ -17,12 +17,14 @@ from genomes.variation import random_genome
 def deployable(space: SearchSpace, runtimes: Sequence[Loader], target: Scale) -> SearchSpace:
     """The space with a `DeploysTo` rule, whose classes are those that its blocks and other rules allow.
 
-    Raises `InvalidInput` where no runtime could load what blocks share, or no class is left.
+    Raises `InvalidInput` where no runtime could load what blocks share, a block has no whole sizes at the
+    target, or no class is left.
     """
     if space.sharing or space.recurrence:
         raise InvalidInput(f"deploys_to: no runtime shares between blocks, as space {space.name} does")
     rule = DeploysTo(tuple(runtimes), target)
     rule.check(space.fewest)
+    space.check_scale(target)  # what has no sizes there fits no class, for a reason that no class can name
     classes = tuple(each for each in rule.candidates if _has_genomes(space, replace(rule, classes=(each,))))
     if not classes:
         hint = (

@@ -152,11 +152,14 @@ PUBLISHED_CLASSES = (
         shape=ClassShape(
             (
                 _part("mamba2", widths=2),
-                _part("attention", _NO_POSITIONS.label, rotary=0, score_scale=Free.VALUE, widths=1),
+                _part("attention", _NO_POSITIONS.label, rotary=0, score_scale=Free.VALUE),
             ),
             (_SWIGLU,),
         ),
-        runtimes={"transformers": _WRITTEN, "llama.cpp": Loadable(needs=("mamba2",))},
+        runtimes={
+            "transformers": Loadable(asks={"attention": {"widths": 1}}),
+            "llama.cpp": Loadable(needs=("mamba2",)),
+        },
         scaled=True,
     ),
     PublishedClass(

@@ -31,19 +31,19 @@ class Display:
     _last: float = field(default=-math.inf, init=False)
     """When something was last drawn, in seconds of the monotonic clock."""
 
-    def __call__(self, session: "Look") -> None:
+    def __call__(self, look: "Look") -> None:
         """Show a look at the run, unless the last one is too fresh."""
         now = time.monotonic()
         if now - self._last < (TABLE_EVERY_S if self.console.is_terminal else LINE_EVERY_S):
             return
         self._last = now
         if not self.console.is_terminal:
-            self.console.print(_line(session), highlight=False, soft_wrap=True)
+            self.console.print(_line(look), highlight=False, soft_wrap=True)
             return
         if self._live is None:
             self._live = Live(console=self.console, auto_refresh=False, transient=True)
             self._live.start()
-        self._live.update(_table(session), refresh=True)
+        self._live.update(_table(look), refresh=True)
 
     def close(self) -> None:
         """Take the table away."""
@@ -61,17 +61,17 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _facts(session: "Look") -> dict[str, str]:
+def _facts(look: "Look") -> dict[str, str]:
     """What is shown, by its heading."""
-    ledger, standing = session.loaded.ledger, session.loaded.standing
-    left = seconds_left(ledger, session.workers)
+    ledger, standing = look.loaded.ledger, look.loaded.standing
+    left = seconds_left(ledger, look.workers)
     facts = {
         **{status: str(count) for status, count in standing.counts.items()},
-        "cached trials": str(session.evaluator.cached),
-        "in flight": str(session.evaluator.in_flight),
+        "cached trials": str(look.evaluator.cached),
+        "in flight": str(look.evaluator.in_flight),
         "front": str(standing.front_size),
         "hypervolume": f"{standing.hypervolume:.3f}",
-        "elapsed": duration(time.time() - session.started),
+        "elapsed": duration(time.time() - look.started),
         "left": "about " + duration(left) if left is not None else "not known yet",
     }
     if (finalists := ledger.finalists) is not None:
@@ -79,16 +79,16 @@ def _facts(session: "Look") -> dict[str, str]:
     return facts
 
 
-def _table(session: "Look") -> RenderableType:
-    facts = _facts(session)
-    table = Table(title=escape(f"archsearch: {session.loaded.campaign.name}"), title_justify="left")
+def _table(look: "Look") -> RenderableType:
+    facts = _facts(look)
+    table = Table(title=escape(f"archsearch: {look.loaded.campaign.name}"), title_justify="left")
     for name in facts:
         table.add_column(name, justify="right")
     table.add_row(*facts.values())
-    share = share_done(session.loaded.ledger)
+    share = share_done(look.loaded.ledger)
     return Group(table, ProgressBar(total=1.0, completed=share, width=60))
 
 
-def _line(session: "Look") -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in _facts(session).items())
-    return f"{share_done(session.loaded.ledger):4.0%}  {facts}"
+def _line(look: "Look") -> str:
+    facts = ", ".join(f"{name} {value}" for name, value in _facts(look).items())
+    return f"{share_done(look.loaded.ledger):4.0%}  {facts}"

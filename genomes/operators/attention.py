@@ -63,7 +63,7 @@ class Attention(Operator):
         default=None, ge=2, le=128, description="length of the convolution on q, k, v; null: none"
     )
     differential: bool = False
-    lambda_init: float = Field(default=0.8, ge=0, lt=1, description="lambda_init of the differential form")
+    lambda_init: float = Field(default=0.8, ge=0, lt=1, description="initial lambda of the differential form")
     out_bias: bool = False
     score_scale: float | None = Field(
         default=None, gt=0, description="factor on q k^T; null: the root of 1 / head_dim"

@@ -119,6 +119,12 @@ def test_repair_makes_random_genomes_deployable(name: str, runtimes: tuple[Loade
         assert set(runtimes) <= set(loaded_as(layout, target))
 
 
+def test_a_target_without_whole_sizes_is_refused_for_its_sizes() -> None:
+    target = Scale(width=960, head_dim=64, repeat="stack")
+    with pytest.raises(InvalidInput, match=r"space composer: attention\(.*kv=1/4.*\) at width 960"):
+        deployable(preset("composer"), ("transformers",), target)
+
+
 def test_an_unknown_runtime_is_refused() -> None:
     with pytest.raises(
         InvalidInput, match=r"deploys_to = tpu; legal: transformers, vllm, sglang, llama\.cpp"

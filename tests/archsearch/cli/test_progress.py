@@ -18,7 +18,7 @@ from support.event_cases import candidate_record
 
 
 @pytest.fixture
-def session(tmp_path) -> Any:
+def look(tmp_path) -> Any:
     """A look at a run with a rejected candidate."""
     campaign = campaigns.load(tmp_path, campaigns.tiny(campaigns.text_folder(tmp_path / "text")))
     standing = Standing(Ledger(campaign), (Objective("quality", "max"),))
@@ -34,11 +34,11 @@ def session(tmp_path) -> Any:
     )
 
 
-def test_a_line_says_how_far_the_run_is(session) -> None:
+def test_a_line_says_how_far_the_run_is(look) -> None:
     text = io.StringIO()
     display = Display(Console(file=text, width=300))
     for _ in range(3):
-        display(session)
+        display(look)
     (line,) = text.getvalue().splitlines()
     assert line == (
         "  0%  evaluated 0, failed 0, rejected 1, cached trials 3, in flight 2, front 0, hypervolume 0.000, "
@@ -46,14 +46,14 @@ def test_a_line_says_how_far_the_run_is(session) -> None:
     )
 
 
-def test_a_table_is_drawn_now_and_then_and_taken_away(session, monkeypatch) -> None:
+def test_a_table_is_drawn_now_and_then_and_taken_away(look, monkeypatch) -> None:
     text = io.StringIO()
     display = Display(Console(file=text, width=300, force_terminal=True))
     clock = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: clock)
     tables = []
     for looks in range(1, 11):
-        display(session)
+        display(look)
         tables.append(text.getvalue().count("rejected"))
         clock = looks / 10
     assert tables == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4]

@@ -26,6 +26,7 @@ from genomes import (
     preset,
     random_genome,
 )
+from genomes.class_shapes import block_facts
 from genomes.published_classes import Loadable, NotLoadable
 from hardware_profiles.runtimes.llama_cpp import gguf
 from hardware_profiles.runtimes.llama_cpp.binding import LlamaCppSession, versions
@@ -87,7 +88,30 @@ def test_what_deploys_to_llama_cpp_is_written_or_said_not_to_be_yet(name: str) -
                 gguf_class(layout.at(target))
 
 
+NARROW = [
+    block | {"heads": 2, "kv_heads": 1} if block["op"] == "attention" else block
+    for block in llama_cpp_cases.CLASSES["granitehybrid"]
+]
+"""Heads of attention that together do not fill the width."""
+
+
+def test_heads_that_do_not_fill_the_width_are_granite_in_llama_cpp_alone() -> None:
+    architecture = llama_cpp_cases.architecture(*NARROW)
+    facts = [block_facts(block, architecture.width) for block in architecture.blocks]
+    (granite,) = (each for each in PUBLISHED_CLASSES if each.gguf == "granitehybrid")
+    assert list(granite.shape_in(["transformers"]).misfits(facts)) == [2]
+    assert granite.shape_in(["llama.cpp"]).misfits(facts) == {}
+    assert gguf_class(architecture).name == "granitehybrid"
+
+
 # The real thing
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_heads_that_do_not_fill_the_width_run_in_llama_cpp(tmp_path: Path) -> None:
+    gguf.write_gguf(llama_cpp_cases.architecture(*NARROW), tmp_path / "model.gguf")
+    assert np.isfinite(run(tmp_path / "model.gguf")).all()
 
 
 @pytest.mark.slow

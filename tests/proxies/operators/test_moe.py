@@ -104,7 +104,15 @@ def test_every_choice_gets_a_row_of_its_experts_blocks(
         np.testing.assert_array_equal(source[slot], np.arange(rows)[:, None].repeat(choices, 1))
 
 
-@pytest.mark.parametrize("name", ["two of four, not normalised", "all", "shared, gated"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two of four, not normalised",
+        "all",
+        "shared, gated",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("two of four", "one of three", "shared")),
+    ],
+)
 def test_the_gradient_is_that_of_all_experts_on_all_tokens(name: str) -> None:
     module, variables, x = build(SPECS[name], tokens=70)
 
