@@ -18,8 +18,10 @@ test: $(TEST_STAMP)
 	XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # The slow tests too, and those that need PyTorch or a browser.
+# Those that measure or start clusters have the machine to themselves.
 test-all: $(ALL_STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile tests/genomes tests/proxies
+	$(BIN)/python -m pytest -m slow --ignore=tests/genomes --ignore=tests/proxies
 
 lint: $(TEST_STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
