@@ -12,7 +12,9 @@ CODE = "from hardware_profiles.timing.parent import end_with_parent as end; end(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
-@pytest.mark.parametrize(("parent", "code"), [(None, 0), (os.getpid(), 0), (2**22 + 1, 1)])
+@pytest.mark.parametrize(
+    ("parent", "code"), [(None, 0), (os.getpid(), 0), (2**22 + 1, 1)], ids=["unsaid", "this process", "gone"]
+)
 def test_a_process_goes_on_unless_its_parent_is_gone(parent: int | None, code: int) -> None:
     variables = {} if parent is None else {PARENT: str(parent)}
     inherited = {name: value for name, value in os.environ.items() if name != PARENT}
