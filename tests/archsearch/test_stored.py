@@ -54,13 +54,6 @@ TARGET = Scale(width=128, head_dim=32, blocks=8, vocab_size=512)
 LAYOUT = "attention(kv=1/2) swiglu(4) short_conv(3) swiglu(4)"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARCHSEARCH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def tiny(folder: Path) -> dict[str, Any]:
     """A campaign of seconds whose candidates choose."""
     data = campaigns.tiny(campaigns.text_folder(folder / "text"))

@@ -10,16 +10,10 @@ from proxies.model import Model
 from support.operator_cases import CASES, FIRST
 
 WIDTH, TOKENS = 24, 19
-UNLIKE = FIRST | {
-    "attention-window",
-    "attention-conv",
-    "attention-differential-window",
-    "mla-nope",
-    "s6-mamba",
-}
-"""Cases whose features or states are kept differently; the others share like the first of their kind."""
+FAST = ("attention", "mla-nope", "s6-mamba")
+"""Cases of the fast tests: one for each way in which features are kept."""
 FEATURES = [
-    pytest.param(name, what, id=f"{name}-{what}", marks=() if name in UNLIKE else pytest.mark.slow)
+    pytest.param(name, what, id=f"{name}-{what}", marks=() if name in FAST else pytest.mark.slow)
     for name, spec in CASES.items()
     for what in spec.feature_groups()
 ]

@@ -79,6 +79,7 @@ def assert_close(logits: np.ndarray, expected: np.ndarray) -> None:
 # Sessions
 
 
+@pytest.mark.slow
 @runtimes
 def test_a_prompt_in_chunks_is_the_prompt_token_by_token(load: Load, runtime: Runtime) -> None:
     in_chunks, one_by_one, whole = (load(runtime.name, prefill_chunk=size) for size in (8, 1, CONTEXT))

@@ -93,6 +93,7 @@ def test_every_dtype_runs_every_operator(dtype: str) -> None:
     assert state == accounting.state_bytes(architecture(*MIXED), 20, itemsize, batch=2)
 
 
+@pytest.mark.slow
 def test_a_copy_shares_the_programs_and_nothing_that_is_written() -> None:
     made = session(architecture(*MIXED), 12)
     made.prefill()
