@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-Signals = dict[str, float]
+Scores = dict[str, float]
 """Score by task; higher is better."""
 
 
@@ -20,25 +20,25 @@ class TaskScale:
 
 
 def reference_scale(
-    references: Sequence[Signals], resolutions: Mapping[str, float]
+    references: Sequence[Scores], resolutions: Mapping[str, float]
 ) -> dict[str, TaskScale] | None:
     """The scale of each task by the references' scores; None without any.
 
     The divisor is the (population) standard deviation, at least the resolution of the metric.
     """
-    scores: dict[str, list[float]] = defaultdict(list)
-    for signals in references:
-        for task, score in signals.items():
-            scores[task].append(score)
+    by_task: dict[str, list[float]] = defaultdict(list)
+    for scores in references:
+        for task, score in scores.items():
+            by_task[task].append(score)
     return {
         task: TaskScale(statistics.fmean(each), max(statistics.pstdev(each), resolutions[task]))
-        for task, each in scores.items()
+        for task, each in by_task.items()
     } or None
 
 
-def quality(signals: Signals, scale: Mapping[str, TaskScale], weights: Mapping[str, float]) -> float:
+def quality(scores: Scores, scale: Mapping[str, TaskScale], weights: Mapping[str, float]) -> float:
     """Weighted mean over tasks of `(score - reference mean) / divisor`."""
     total = sum(
-        weights[task] * (score - scale[task].mean) / scale[task].divisor for task, score in signals.items()
+        weights[task] * (score - scale[task].mean) / scale[task].divisor for task, score in scores.items()
     )
     return total / sum(weights.values())

@@ -1,4 +1,4 @@
-"""What a campaign knows: candidates, their costs, signals and quality, and the front.
+"""What a campaign knows: candidates, their costs, scores and quality, and the front.
 
 Plain frozen values, derived from the ledger by `archsearch.campaign.summary`; the report and the export read
 nothing else.
@@ -29,7 +29,7 @@ class Trial:
     seed: int
     status: Literal["ok", "failed"]
     chosen: bool
-    """Whether its learning rate was the best on validation, so that its score is the signal."""
+    """Whether its learning rate was the best on validation, so that its score counts."""
     result: TrialResult
 
 

@@ -15,7 +15,7 @@ from archsearch.campaign.events import CandidateRecord
 from archsearch.campaign.hypervolume import hypervolume, reference_corner
 from archsearch.campaign.ledger import Ledger, TrialRecord
 from archsearch.campaign.objectives import QUALITY, Objective
-from archsearch.campaign.quality import Signals, TaskScale, quality, reference_scale
+from archsearch.campaign.quality import Scores, TaskScale, quality, reference_scale
 from archsearch.campaign.results import Status
 from proxies.tasks import TASKS
 from proxies.trial import best_index
@@ -32,7 +32,7 @@ class Verdict:
     """None before all are done, and where the job failed."""
     failure: str | None = None
     """Why it failed: its job, or every learning rate of some task."""
-    signals: Signals | None = None
+    scores: Scores | None = None
     """Score of each task, the mean over replicates; None where it failed or is not yet known."""
 
 
@@ -86,9 +86,9 @@ class Standing:
         """Why a proxy failed at a rung, or None."""
         return self._verdict(proxy, rung).failure
 
-    def signals(self, proxy: str, rung: int) -> Signals | None:
+    def scores(self, proxy: str, rung: int) -> Scores | None:
         """Score of each task at a rung; None where not (yet) known."""
-        return self._verdict(proxy, rung).signals
+        return self._verdict(proxy, rung).scores
 
     def scale(self, rung: int) -> dict[str, TaskScale] | None:
         """What scores at a rung are measured with; None until every reference is done with the rung."""
@@ -97,8 +97,8 @@ class Standing:
 
     def quality(self, proxy: str, rung: int) -> float | None:
         """Quality of a proxy by its scores at a rung; None where not (yet) known."""
-        signals, scale = self.signals(proxy, rung), self.scale(rung)
-        return None if signals is None or scale is None else quality(signals, scale, self._weights)
+        scores, scale = self.scores(proxy, rung), self.scale(rung)
+        return None if scores is None or scale is None else quality(scores, scale, self._weights)
 
     def failures(self, proxy: str) -> list[str]:
         """Why a proxy failed, by rung."""
@@ -108,7 +108,7 @@ class Standing:
     def last_rung(self, proxy: str) -> int:
         """The last rung finished without failure; -1 where none was."""
         rungs = range(self.last, -1, -1)
-        return next((rung for rung in rungs if self.signals(proxy, rung) is not None), -1)
+        return next((rung for rung in rungs if self.scores(proxy, rung) is not None), -1)
 
     def status(self, record: CandidateRecord) -> Status | None:
         """What became of a candidate; None where nothing is known yet."""
@@ -239,11 +239,11 @@ class Standing:
         references = self.ledger.references()
         if len(references) < len(self.ledger.campaign.references):
             return None
-        known: list[Signals] = []
+        known: list[Scores] = []
         for record in references:
-            signals = self.signals(record.proxy, rung)
-            if signals is not None:
-                known.append(signals)
+            scores = self.scores(record.proxy, rung)
+            if scores is not None:
+                known.append(scores)
             elif not any(self.failure(record.proxy, earlier) for earlier in range(rung + 1)):
                 return None
         return reference_scale(known, self._resolutions)

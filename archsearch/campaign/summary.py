@@ -54,7 +54,7 @@ def candidate(record: CandidateRecord, standing: Standing) -> Candidate:
     values = {name: cost.value for name, cost in record.costs.items()}
     if quality is not None:
         values[QUALITY] = quality
-    signals = standing.signals(record.proxy, rung) or {}
+    scores = standing.scores(record.proxy, rung) or {}
     return Candidate(
         id=record.fingerprint[:8],
         fingerprint=record.fingerprint,
@@ -69,7 +69,7 @@ def candidate(record: CandidateRecord, standing: Standing) -> Candidate:
         rung=rung,
         objectives={o.name: values[o.name] for o in objectives if o.name in values},
         intervals={name: (cost.low, cost.high) for name, cost in record.costs.items()},
-        signals={f"score[{task}]": score for task, score in signals.items()},
+        signals={f"score[{task}]": score for task, score in scores.items()},
         parameters=record.parameters,
         weights=record.weights,
         cache=record.cache,

@@ -1,4 +1,4 @@
-"""From candidates to signals: which trials a candidate needs, and running those never run before."""
+"""From candidates to scores: which trials a candidate needs, and running those never run before."""
 
 import errno
 import hashlib
@@ -91,7 +91,7 @@ class Evaluator:
         return len(self._in_flight)
 
     def request(self, record: CandidateRecord, rung: int) -> None:
-        """Ask for a candidate's signals at a rung; what is known or already asked for is not run again."""
+        """Ask for a candidate's scores at a rung; what is known or already asked for is not run again."""
         place, job_key = (record.proxy, rung), f"{record.proxy}/{rung}"
         if job_key in self._in_flight or place in self.ledger.failures:
             return

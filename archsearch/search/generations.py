@@ -164,7 +164,7 @@ class Loop:
         return self._passed(record, rung) or self.standing.failure(record.proxy, rung) is not None
 
     def _passed(self, record: CandidateRecord, rung: int) -> bool:
-        return self.standing.signals(record.proxy, rung) is not None
+        return self.standing.scores(record.proxy, rung) is not None
 
     def _promote(self, pool: Sequence[Judged], new: int, rung: int) -> None:
         """Send the best that stand one rung below to this rung: a share of the new candidates."""

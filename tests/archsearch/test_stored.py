@@ -339,7 +339,7 @@ def test_a_golden_run_with_types() -> None:
         assert (layout.weights, layout.cache) == (record.weights, record.cache) != (None, None)
         assert campaign.search_space.decode(parse_genome(str(record.genome))) == layout
         assert layout.at(campaign.proxy).fingerprint == record.proxy
-    assert any(Standing(ledger, ()).signals(record.proxy, 0) for record in searched)
+    assert any(Standing(ledger, ()).scores(record.proxy, 0) for record in searched)
 
 
 # The example

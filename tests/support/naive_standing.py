@@ -40,7 +40,7 @@ def failure(ledger: Ledger, proxy: str, rung: int) -> str | None:
     return None
 
 
-def signals(ledger: Ledger, proxy: str, rung: int) -> dict[str, float] | None:
+def scores_of(ledger: Ledger, proxy: str, rung: int) -> dict[str, float] | None:
     """Score of each task at a rung; None where not known."""
     trials = chosen(ledger, proxy, rung)
     if trials is None or failure(ledger, proxy, rung) is not None:
@@ -62,7 +62,7 @@ def scale(ledger: Ledger, rung: int) -> dict[str, tuple[float, float]] | None:
     collected: dict[str, list[float]] = defaultdict(list)
     for name in campaign.references:
         proxy = by_name[name].proxy
-        scores = signals(ledger, proxy, rung)
+        scores = scores_of(ledger, proxy, rung)
         if scores is None:
             if any(failure(ledger, proxy, r) for r in range(rung + 1)):
                 continue
@@ -77,7 +77,7 @@ def scale(ledger: Ledger, rung: int) -> dict[str, tuple[float, float]] | None:
 
 def quality(ledger: Ledger, proxy: str, rung: int) -> float | None:
     """Weighted mean over tasks of `(score - reference mean) / divisor`."""
-    scores, scales = signals(ledger, proxy, rung), scale(ledger, rung)
+    scores, scales = scores_of(ledger, proxy, rung), scale(ledger, rung)
     if scores is None or scales is None:
         return None
     weights = {ledger.campaign.task_name(i): s.weight for i, s in enumerate(ledger.campaign.tasks)}
@@ -135,6 +135,6 @@ def counts(ledger: Ledger) -> dict[str, int]:
             statuses.append("rejected")
         elif any(failure(ledger, record.proxy, rung) for rung in rungs):
             statuses.append("failed")
-        elif any(signals(ledger, record.proxy, rung) is not None for rung in rungs):
+        elif any(scores_of(ledger, record.proxy, rung) is not None for rung in rungs):
             statuses.append("evaluated")
     return {status: statuses.count(status) for status in ("evaluated", "failed", "rejected")}

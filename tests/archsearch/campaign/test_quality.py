@@ -64,7 +64,7 @@ def test_quality_is_the_weighted_distance_from_the_references(file):
     by_hand = (2 * (-2.0 + 4.0) / 1.0 + 1 * (0.8 - 0.201) / 0.01) / 3
     assert standing.quality("x", 0) == pytest.approx(by_hand)
     # the second rung has its own scale: all scores moved by ten, so quality is the same
-    assert standing.signals("x", 1) == pytest.approx({"text": 8.0, "in-context-recall": 10.8})
+    assert standing.scores("x", 1) == pytest.approx({"text": 8.0, "in-context-recall": 10.8})
     assert standing.quality("x", 1) == pytest.approx(by_hand)
 
 
@@ -75,7 +75,7 @@ def test_a_failed_reference_is_left_out_of_the_scale(file):
     assert astuple(scale["text"]) == pytest.approx((7.0, 0.01))
     assert astuple(scale["in-context-recall"]) == pytest.approx((10.2, 0.01))
     assert standing.failure("lfm2", 1) == "error: it broke"
-    assert standing.signals("lfm2", 1) is None
+    assert standing.scores("lfm2", 1) is None
     by_hand = (2 * 1.0 / 0.01 + (0.8 - 0.2) / 0.01) / 3
     assert standing.quality("x", 1) == pytest.approx(by_hand)
 

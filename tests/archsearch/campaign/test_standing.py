@@ -123,7 +123,7 @@ def stands_as_from_scratch(standing: Standing) -> None:
             proxy = record.proxy
             assert standing.chosen(proxy, rung) == naive_standing.chosen(ledger, proxy, rung)
             assert standing.failure(proxy, rung) == naive_standing.failure(ledger, proxy, rung)
-            assert standing.signals(proxy, rung) == naive_standing.signals(ledger, proxy, rung)
+            assert standing.scores(proxy, rung) == naive_standing.scores_of(ledger, proxy, rung)
             assert standing.quality(proxy, rung) == naive_standing.quality(ledger, proxy, rung)
             assert standing.values(record, rung) == naive_standing.values(ledger, record, rung, objectives)
 

@@ -76,7 +76,7 @@ def test_a_run_of_the_first_version_reads() -> None:
     (searched,) = (c for c in ledger.candidates.values() if c.origin == "searched")
     assert searched.genome is not None
     assert len(parse_genome(searched.genome)) == 16
-    assert Standing(ledger, ()).signals(searched.proxy, 0)
+    assert Standing(ledger, ()).scores(searched.proxy, 0)
 
 
 def test_offspring_reads_back_from_the_journal(file, tmp_path) -> None:
