@@ -14,13 +14,15 @@ search: $(STAMP)
 	$(BIN)/archsearch run examples/quickstart.yaml --out $$out
 
 # Tests run many small programs once: XLA compiles them faster without its optimizations.
+QUICK := XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(TEST_STAMP)
-	XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(QUICK) -m "not slow"
 
 # The slow tests too, and those that need PyTorch or a browser.
 # Those that measure or start clusters have the machine to themselves.
 test-all: $(ALL_STAMP)
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile tests/genomes tests/proxies
+	$(QUICK) -m slow tests/genomes tests/proxies
 	$(BIN)/python -m pytest -m slow --ignore=tests/genomes --ignore=tests/proxies
 
 lint: $(TEST_STAMP)
