@@ -19,6 +19,7 @@ from hardware_profiles.cases import PHASES
 from hardware_profiles.measuring.grid import GRIDS, cases
 from hardware_profiles.runtimes.table import JAX
 from hardware_profiles.terms import terms_of
+from hardware_profiles.timing.stacks import PROTOCOL
 from support import ROOT
 
 BIN = Path(sys.executable).parent
@@ -144,8 +145,13 @@ def test_a_cluster_that_runs_is_joined(workshop: tuple[Path, dict[str, str]]) ->
 
 
 def made_up_rows() -> Iterator[dict[str, Any]]:
-    """Of the quick grid but for SwiGLU's: times of a machine that is as fast as its roofline."""
-    origin = {"runtime": "jax-cpu", "version": version("jaxlib"), "threads": this_machine().cores}
+    """Rows of the quick grid, but SwiGLU's: times of a machine that is as fast as its roofline."""
+    origin = {
+        "runtime": "jax-cpu",
+        "version": version("jaxlib"),
+        "threads": this_machine().cores,
+        "protocol": PROTOCOL,
+    }
     for case in cases(GRIDS["quick"], JAX.layouts, JAX):
         if case.operator != "swiglu":
             work = {phase: terms_of(case, phase) for phase in PHASES}
