@@ -18,7 +18,7 @@ from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.table import RUNTIMES
 from hardware_profiles.timing import session as sessions_module
 from hardware_profiles.timing.session import Session, Sessions, Turns, find_sessions
-from hardware_profiles.timing.stacks import NOISE_SHARE, measure_cases
+from hardware_profiles.timing.stacks import NOISE_SHARE, PROTOCOL, measure_cases
 from hardware_profiles.work import weight_and_state_bytes
 from hardware_profiles.workload import Workload
 
@@ -233,7 +233,7 @@ def test_cases_are_measured_by_one_protocol(runtime: Runtime) -> None:
     assert [asked for asked, _ in answers] == cases
     for _, answer in answers:
         assert json.loads(json.dumps(answer)) == answer and "error" not in answer
-        assert answer["origin"] == sessions.origin()
+        assert answer["origin"] == sessions.origin() | {"protocol": PROTOCOL}
         assert answer["origin"]["runtime"].startswith(runtime.provenance)
         times = ["prefill_s", "decode_s", *(["cached_s"] if "cached_s" in answer else [])]
         assert all(answer[time] > 0 for time in times)
