@@ -1,4 +1,4 @@
-"""Tiny runs that many tests look at, made once a process, and a cache of the tests' own."""
+"""Tiny runs that many tests look at, made once a test run, and a compilation cache of their own."""
 
 import fcntl
 import os
