@@ -11,9 +11,11 @@ from typing import Literal
 from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run
 from archsearch.campaign.events import RunFinished, RunStopped, SessionBegan
 from archsearch.campaign.file import Campaign
+from archsearch.campaign.forecast import trainings
 from archsearch.campaign.hypervolume import reference_point
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.pricing import Pricing
+from archsearch.campaign.remarks import edge_remarks, refuse_nothing
 from archsearch.campaign.results import Results
 from archsearch.evaluation.conformance import refuse_broken
 from archsearch.evaluation.evaluator import Evaluator
@@ -24,6 +26,7 @@ from archsearch.search.generations import Loop
 from genomes.errors import named, refused
 from hardware_profiles import Device
 from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
+from proxies.trial import TRAINING_VERSION
 
 ExecutorName = Literal["ray", "local"]
 Watch = Callable[["Look"], None]
@@ -63,7 +66,8 @@ def run(
 
     Raises `InvalidInput` before anything is made where the campaign cannot be carried out or the directory
     exists; `RuntimeError` where workers cannot start or no reference can be trained. Whatever ends it, what
-    was computed stays, and `resume` goes on.
+    was computed stays, and `resume` goes on. Raises `NothingFoundError` at the very end, its report written,
+    where no searched candidate reached the last rung. `say` hears how much is to be trained, and remarks.
     """
     directory = RunDirectory(Path(out) if out is not None else Path("runs") / campaign.name)
     if directory.path.exists():
@@ -78,10 +82,13 @@ def run(
     devices = _devices(campaign, say)
     pricing = Pricing.of(campaign, devices)
     _price_references(campaign, pricing)
-    _price_choices(campaign, pricing, say)
+    _remark(campaign.deeper_references(), say)
+    _remark(_price_choices(campaign, pricing), say)
     check_finalists(campaign, pricing)
+    if say is not None:
+        say(trainings(campaign))
     directory.create(campaign, devices)
-    return _carry_on(load_run(directory.path), workers or Workers(), watch)
+    return _carry_on(load_run(directory.path), workers or Workers(), watch, say)
 
 
 def resume(
@@ -93,7 +100,9 @@ def resume(
     """Go on with a run where it stopped; a finished one only gives its results.
 
     Trials that were in flight are run again, nothing else. By default on the executor that the run had.
-    `say` hears of damaged lines of the journal; what they held is read elsewhere or trained again.
+    `say` hears of damaged lines of the journal; what they held is read elsewhere or trained again. Raises
+    `InvalidInput` where the run was begun with another version of the training code and is not finished, and
+    `NothingFoundError` as `run` does.
     """
     loaded = load_run(path)
     for damage in loaded.damages:
@@ -103,11 +112,28 @@ def resume(
         results = loaded.results()
         if not (loaded.directory.report / PAGE).exists():  # killed while it was written
             write_report(results, loaded.directory.report)
+        if loaded.ledger.training == TRAINING_VERSION:  # one of older versions ended as it did
+            refuse_nothing(results)
         return results
+    _check_version(loaded)
     loaded.campaign.check()
     if loaded.campaign.finalists.count:
         check_places(places(loaded.pricing))
-    return _carry_on(loaded, workers or _last_workers(loaded), watch)
+    return _carry_on(loaded, workers or _last_workers(loaded), watch, say)
+
+
+def _check_version(loaded: LoadedRun) -> None:
+    """Raise `InvalidInput` where trials of another version would be compared with those to come."""
+    begun = loaded.ledger.training
+    if begun not in (None, TRAINING_VERSION):
+        path = loaded.directory.path
+        raise refused(
+            f"{path}: version of the training code",
+            begun,
+            f"{TRAINING_VERSION}, since this archsearch judges otherwise than the one that began it",
+            f"finish it with that one, see archsearch report {path}, or begin anew by archsearch run "
+            f"{loaded.directory.campaign} --out NEW",
+        )
 
 
 def _last_workers(loaded: LoadedRun) -> Workers:
@@ -116,7 +142,7 @@ def _last_workers(loaded: LoadedRun) -> Workers:
     return Workers() if last is None else Workers(last.executor, last.address, last.asked_workers)
 
 
-def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Results:
+def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None, say: Say | None) -> Results:
     campaign, directory, ledger = loaded.campaign, loaded.directory, loaded.ledger
     budget = campaign.budget
     settings = WorkerSettings(threads=budget.threads, platform=budget.platform, timeout_s=budget.timeout_s)
@@ -130,6 +156,7 @@ def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Resul
                 workers=executor.workers,
                 began=started,
                 reference_point=_reference_point(loaded),
+                training=TRAINING_VERSION,
             )
             journal.write(event)
             ledger.apply(event)
@@ -152,6 +179,10 @@ def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None) -> Resul
         look()
     results = loaded.results()
     write_report(results, directory.report)
+    if say is not None:
+        for remark in edge_remarks(ledger):
+            say(remark)
+    refuse_nothing(results)
     return results
 
 
@@ -180,23 +211,27 @@ def _price_references(campaign: Campaign, pricing: Pricing) -> None:
     """Find out before the run whether every objective can be priced."""
     for name in campaign.references:
         with named(f"reference {name}"):
-            pricing.costs(campaign.reference(name).at(campaign.target))
+            pricing.costs(campaign.priced(campaign.reference(name)))
 
 
-def _price_choices(campaign: Campaign, pricing: Pricing, say: Say | None) -> None:
-    """Find out before the run whether candidates can be priced as they may be stored, and where only a
-    roofline prices them. The first reference that has a price is tried; a runtime may not run the others.
+def _price_choices(campaign: Campaign, pricing: Pricing) -> list[str]:
+    """Find out before the run whether candidates can be priced as they may be stored, and in words where only
+    a roofline prices them. The first reference that has a price is tried; a runtime may not run the others.
     """
     layouts = [campaign.reference(name) for name in campaign.references]
-    priced = [each for each in layouts if pricing.judged(each.at(campaign.target))[0]]
+    priced = [each for each in layouts if pricing.judged(campaign.priced(each))[0]]
     remarks: list[str] = []
     for stored in campaign.search_space.stored.combinations() if priced else ():
-        architecture = replace(priced[0], **stored).at(campaign.target)
+        architecture = campaign.priced(replace(priced[0], **stored))
         chosen = ", ".join(f"{what} {dtype}" for what, dtype in stored.items())
         with named(f"space: candidates stored in {chosen}"):
             pricing.costs(architecture)
         remarks += pricing.unmeasured_types(architecture)
-    for remark in dict.fromkeys(remarks):
+    return list(dict.fromkeys(remarks))
+
+
+def _remark(remarks: list[str], say: Say | None) -> None:
+    for remark in remarks:
         _log.warning(remark)
         if say is not None:
             say(remark)
@@ -207,7 +242,5 @@ def _reference_point(loaded: LoadedRun) -> dict[str, float]:
     if loaded.ledger.reference_point is not None:
         return loaded.ledger.reference_point
     campaign = loaded.campaign
-    costs = [
-        loaded.pricing.costs(campaign.reference(name).at(campaign.target)) for name in campaign.references
-    ]
+    costs = [loaded.pricing.costs(campaign.priced(campaign.reference(name))) for name in campaign.references]
     return reference_point(loaded.pricing.objectives, costs)

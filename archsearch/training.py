@@ -26,10 +26,12 @@ def train(
 ) -> dict[str, Any]:
     """Train at each learning rate (the campaign defaults if none is given), keep the best on validation.
 
-    Returns `task, loss, accuracy, score, metric, steps, seconds, learning_rate, seed, fingerprint, out`; loss
-    and accuracy are those of the judged positions of the held-out test stream. With `out`, a new folder gets
-    the curve, log and weights of each trial, and the architecture. Raises `InvalidInput` for bad arguments,
-    `RuntimeError` where every rate fails.
+    Returns `task, loss, accuracy, score, metric, baseline, baseline_loss, baseline_accuracy, bits_per_byte,
+    steps, seconds, learning_rate, seed, fingerprint, out`. Loss and accuracy are those of the judged
+    positions of the held-out test stream; the score is 1 - loss / baseline_loss; bits a byte are given for
+    text. `seed` is that of the weights and of the training data. With `out`, a new folder gets the curve, log
+    and weights of each trial, and the architecture. Raises `InvalidInput` for bad arguments, `RuntimeError`
+    where every rate fails.
     """
     from pydantic import ValidationError
 
@@ -43,6 +45,7 @@ def train(
         try:
             config = TrialConfig(
                 task=task,
+                data_seed=seed,
                 settings=settings or {},
                 length=length,
                 batch=batch,
@@ -52,7 +55,7 @@ def train(
             )
         except ValidationError as error:
             raise InvalidInput(describe(error)) from None
-        folder = out / f"{rate:g}" if out is not None else None
+        folder = out / repr(rate) if out is not None else None
         results.append(run_trial(architecture, config, seed, folder))
     best = results[best_index([result.validation_loss for result in results])]
     if best.status != "ok":
@@ -65,10 +68,14 @@ def train(
         "accuracy": best.accuracy,
         "score": best.score,
         "metric": best.metric,
+        "baseline": best.baseline,
+        "baseline_loss": best.baseline_loss,
+        "baseline_accuracy": best.baseline_accuracy,
+        "bits_per_byte": best.bits_per_byte,
         "steps": best.steps,
         "seconds": round(math.fsum(sum(result.seconds.values()) for result in results), 2),
         "learning_rate": best.learning_rate,
         "seed": best.seed,
         "fingerprint": best.fingerprint,
-        "out": None if out is None else str(out / f"{best.learning_rate:g}"),
+        "out": None if out is None else str(out / repr(best.learning_rate)),
     }

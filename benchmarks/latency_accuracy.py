@@ -28,7 +28,7 @@ from hardware_profiles.runtimes.table import LLAMA_CPP, ONNXRUNTIME, runtime_of
 SMALLEST, LARGEST = 20_000_000, 400_000_000
 WIDTHS = (256, 512, 768, 1024)
 BLOCKS = range(8, 25)
-HEAD_DIM, VOCABULARY = 64, 16384
+HEAD_DIM, VOCABULARY, CONTEXT = 64, 16384, 1024
 
 
 def held_out(
@@ -50,7 +50,7 @@ def held_out(
             head_dim=HEAD_DIM,
             blocks=blocks - blocks % 2 if deploys_to else blocks,  # layers there are of two blocks
             vocab_size=VOCABULARY,
-            repeat="stack",
+            context=CONTEXT,
         )
         if deploys_to:
             space = deployable(space, deploys_to, scale)

@@ -34,11 +34,10 @@ from torch_peers import Peer
 
 from archsearch.executors.worker import allocator
 from genomes import Architecture, Reference, Scale, accounting, reference
+from proxies.operators import module_class
 from proxies.tasks.base import Batch
+from proxies.training.optimizer import BASE_WIDTH, BETA_1, BETA_2, CLIP
 from proxies.training.program import (
-    BETA_1,
-    BETA_2,
-    CLIP,
     STEPS_A_CALL,
     TrainingState,
     compile_program,
@@ -99,20 +98,35 @@ def ours(proxy: Architecture, length: int, state: TrainingState) -> tuple[Steps,
     def steps(batches: list[Batch]) -> list[float]:
         nonlocal state
         rates = np.full(len(batches), LEARNING_RATE, np.float32)
-        state, metrics = compiled.steps(state, batches, rates)
+        state, metrics = compiled.steps(state, batches, rates, VOCABULARY)
         return [float(loss) for loss in metrics.loss]
 
     return steps, compiled.seconds
 
 
-def theirs(peer: nn.Module, run: Callable[..., Any]) -> Steps:
+def groups(proxy: Architecture, peer: nn.Module) -> list[dict[str, Any]]:
+    """Parameters with the rates of `proxies.training.optimizer`; what decays does so at the asked rate."""
+    exempt = {name for block in proxy.blocks for name in module_class(type(block)).exempt}
+    ratio = BASE_WIDTH / proxy.width
+    made: dict[float, list[nn.Parameter]] = {ratio: [], ratio**0.5: []}
+    others = []
+    for name, parameter in peer.named_parameters():
+        short = name.removesuffix(".weight").rpartition(".")[2]
+        if parameter.ndim < 2 or short in exempt or short.endswith("conv"):  # joined ones are called so
+            others.append(parameter)
+        else:
+            made[ratio**0.5 if short == "embedding" else ratio].append(parameter)
+    decaying = [
+        {"params": parameters, "lr": LEARNING_RATE * factor, "weight_decay": WEIGHT_DECAY / factor}
+        for factor, parameters in made.items()
+    ]
+    return [*decaying, {"params": others, "weight_decay": 0.0}]
+
+
+def theirs(proxy: Architecture, peer: nn.Module, run: Callable[..., Any]) -> Steps:
     """Steps of a PyTorch training loop; `run` is the model, or what `torch.compile` made of it."""
     parameters = list(peer.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(BETA_1, BETA_2), fused=True)
+    optimizer = torch.optim.AdamW(groups(proxy, peer), lr=LEARNING_RATE, betas=(BETA_1, BETA_2), fused=True)
 
     def steps(batches: list[Batch]) -> list[float]:
         losses = []
@@ -162,11 +176,11 @@ def measure(case: str, width: int, length: int, seconds: float, compile_too: boo
     peer = Peer(proxy)
     peer.load(jax.tree.map(np.array, state.parameters["model"]))
     mine, compile_s = ours(proxy, length, state)
-    contestants = {"ours": mine, "eager": theirs(peer, peer)}
+    contestants = {"ours": mine, "eager": theirs(proxy, peer, peer)}
     difference = check(proxy, peer, mine(batches), contestants["eager"](batches))
     peer_compile_s, problem = None, None
     if compile_too:
-        compiled = theirs(peer, torch.compile(peer))
+        compiled = theirs(proxy, peer, torch.compile(peer))
         before = time.perf_counter()
         try:
             compiled(batches)

@@ -67,9 +67,16 @@ def state_elements(architecture: Architecture, context: int) -> int:
     return sum(b.state_elements(architecture.width, context) for b in architecture.blocks)
 
 
+def constant_elements(architecture: Architecture, context: int) -> int:
+    """Elements that decoding keeps once for all sequences after `context` tokens."""
+    _check_context(context)
+    return sum(b.constant_elements(architecture.width, context) for b in architecture.blocks)
+
+
 def state_bytes(architecture: Architecture, context: int, bytes_per_element: int = 4, batch: int = 1) -> int:
-    """Bytes of KV cache and recurrent state of `batch` sequences after `context` tokens."""
-    return batch * bytes_per_element * state_elements(architecture, context)
+    """Bytes of KV cache and recurrent state of `batch` sequences after `context` tokens; constants once."""
+    elements = batch * state_elements(architecture, context) + constant_elements(architecture, context)
+    return bytes_per_element * elements
 
 
 def account(architecture: Architecture, context: int) -> list[BlockAccount]:

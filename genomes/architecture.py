@@ -103,6 +103,13 @@ class Architecture(BaseModel):
         """`weights` and `cache`, where they are stored in a type of their own."""
         return own_types(self.weights, self.cache)
 
+    @cached_property
+    def canonical(self) -> "Architecture":
+        """The same function by its simplest operators, so that what has several names is one architecture."""
+        blocks = tuple(per_block(self.blocks, lambda block: block.canonical()))
+        same = all(new is old for new, old in zip(blocks, self.blocks, strict=True))
+        return self if same else self._with(blocks=blocks)
+
     @property
     def bare(self) -> "Architecture":
         """The same, all of it stored as the arithmetic: what is trained."""

@@ -153,6 +153,6 @@ def _facts(block: Block, target: Scale) -> BlockFacts | None:
     if block.minus is not None or block.shares:
         return None
     try:
-        return block_facts(block.at(target), target.width)
+        return block_facts(block.at(target).canonical(), target.width)
     except InvalidInput:
         return None

@@ -2,7 +2,8 @@
 
 Text form: blocks separated by spaces, each `operator` or `operator(value, name=value, ...)`, for example
 `short_conv(3) swiglu(4) attention(kv=1/4) swiglu(4)`. Numbers are whole, decimal or fractions; flags are
-`yes` or `no`; `none` where a setting may be absent. What is left out takes the operator's default.
+`yes` or `no`; `none` where a setting may be absent. What is left out takes the operator's default. Lengths in
+tokens are whole numbers or, below 1, shares of the context: `attention(window=1/4)`.
 
 `attention(cache=@2)` shares its cache with block 2, counted from 0; so do `weights=`, `keys=` and `values=`.
 `attention-attention` is the difference of two mixers; what it shares is written on the first.
@@ -16,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
+from itertools import groupby
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -149,9 +151,9 @@ class Layout:
     def at(self, scale: Scale, name: str = "") -> Architecture:
         """The architecture of this layout at a scale.
 
-        Blocks are stretched or stacked to `scale.blocks` (see `Scale.indices`). This keeps the order of the
-        blocks, what share of the depth each has (to the nearest block), ratios of width and head size, flags,
-        and lengths in tokens: kernels and windows are the same at every scale. Sharing stays within its copy:
+        Blocks are stretched or stacked to `scale.blocks` (see `Scale.indices`). This keeps what share of the
+        depth each block has (to the nearest block), ratios of width and head size, flags, shares of
+        `scale.context` and lengths that are written in tokens. Sharing stays within its copy:
         a block's copy c shares with copy c of its donor, or with the last one where it has fewer, so a whole
         multiple of blocks keeps the proportion that is shared. Where fewer blocks are asked and a donor is
         left out, the first that shared with it is the owner.
@@ -166,18 +168,27 @@ class Layout:
         if not kept:
             raise InvalidInput(f"{self}: every block is a skip; at least one must not be")
         placed = place_shares([block.shares for block in self.blocks], kept)
-        blocks = tuple(
-            sized[i].model_copy(update={"shares": shares}) if shares else sized[i]
-            for i, shares in zip(kept, placed, strict=True)
-        )
+        blocks: list[Operator] = []
+        mixers = 0
+        for i, shares in zip(kept, placed, strict=True):
+            # Blocks that share are one, and start alike.
+            block = blocks[shares[0].donor].alone if shares else sized[i].behind(mixers)
+            blocks.append(block.model_copy(update={"shares": shares}) if shares else block)
+            mixers += block.kind != "memoryless"
         return Architecture(
             name=name or str(self),
             width=scale.width,
             vocab_size=scale.vocab_size,
             weights=self.weights,
             cache=self.cache,
-            blocks=blocks,
+            blocks=tuple(blocks),
         )
+
+    def runs(self, scale: Scale) -> list[tuple[Block, int]]:
+        """The blocks in their order at a scale, equal neighbours as one with their number."""
+        kept = (self.blocks[i] for i in scale.indices(len(self)))
+        order = groupby(block for block in kept if block.operator.kind != "skip")
+        return [(block, len(list(copies))) for block, copies in order]
 
     def _check_kinds(self, scale: Scale) -> None:
         """Raise `InvalidInput` where too few blocks leave out all of one kind."""
@@ -198,11 +209,22 @@ class Layout:
 @lru_cache(maxsize=4096)
 def _sized(block: Block, scale: Scale, plus: type[Operator], minus: type[Operator] | None) -> Operator:
     """A block's operator at a scale, its classes being what its names mean; searches ask again and again."""
-    operator = plus.at(scale, dict(block.settings))
+    operator = plus.at(scale, _in_tokens(block, plus, scale))
     if block.minus is not None and minus is not None:
-        operator = Difference(plus=operator, minus=minus.at(scale, dict(block.minus.settings)))
+        operator = Difference(plus=operator, minus=minus.at(scale, _in_tokens(block.minus, minus, scale)))
     operator.check(scale.width)
     return operator
+
+
+def _in_tokens(block: Block, operator: type[Operator], scale: Scale) -> dict[str, Value]:
+    """A mixer's settings, shares of the context made tokens."""
+    values: dict[str, Value] = {}
+    for name, value in block.settings:
+        try:
+            values[name] = operator.settings[name].at(scale.context, value)
+        except InvalidInput as error:
+            raise InvalidInput(f"{name} = {error}") from None
+    return values
 
 
 @cache

@@ -70,9 +70,10 @@ _ALL = (
     ),
     Reference(
         "striped-hyena",
-        "hyena swiglu(7/2) attention(kv=1/4) swiglu(7/2)",
+        "hyena(horizon=1/4) swiglu(7/2) attention(kv=1/4) swiglu(7/2)",
         "StripedHyena-7B: Hyena and grouped-query attention in turn (Together AI, 2023; configuration in "
-        "github.com/togethercomputer/stripedhyena); Hyena with the implicit filter of arXiv 2302.10866",
+        "github.com/togethercomputer/stripedhyena); Hyena with the implicit filter of arXiv 2302.10866, "
+        "whose time spans a quarter of the context here",
     ),
     Reference(
         "mamba2-hybrid",
@@ -91,10 +92,10 @@ _ALL = (
     ),
     Reference(
         "griffin",
-        "rg_lru geglu(3) rg_lru geglu(3) attention(kv=1/4,window=32,rotary=1/2) geglu(3)",
+        "rg_lru geglu(3) rg_lru geglu(3) attention(kv=1/4,window=1/4,rotary=1/2) geglu(3)",
         "Griffin: two recurrent blocks to one local attention (arXiv 2402.19427), positions on half of each "
-        "head as in RecurrentGemma (2404.07839); its window of 1024 is shortened to 32 so that it is local "
-        "at proxy lengths too, its single key/value head made a ratio",
+        "head as in RecurrentGemma (2404.07839); its window of 1024 is a quarter of a context of 4096, so "
+        "that it is local at proxy lengths too, its single key/value head made a ratio",
     ),
     Reference(
         "gla",

@@ -21,7 +21,13 @@ class Scale(BaseModel):
     )
     vocab_size: int = Field(default=256, ge=2, le=4_194_304)
     repeat: Repeat = Field(
-        default="stretch", description="stretch repeats each block in place, stack repeats the whole layout"
+        default="stack", description="stack repeats the whole layout, stretch repeats each block in place"
+    )
+    context: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="tokens that shares of the context refer to, such as window=1/4",
     )
 
     @model_validator(mode="after")

@@ -158,15 +158,21 @@ class SearchSpace:
         layouts = sum(int(unit**length) for length in range(self.fewest, self.blocks + 1))
         return layouts * prod(len(dtypes) for _, dtypes in self.stored.genes)
 
+    @property
+    def variants(self) -> dict[str, Block]:
+        """Every block of the alphabet, by its class and itself."""
+        return {
+            f"class {each.name} ({variant})": variant for each in self.classes for variant in each.variants
+        }
+
     def check_scale(self, scale: Scale) -> None:
         """Raise `InvalidInput` naming each variant that has no whole sizes at a scale."""
         problems = []
-        for block_class in self.classes:
-            for variant in block_class.variants:
-                try:
-                    variant.at(scale)
-                except InvalidInput as error:
-                    problems.append(str(error))
+        for variant in self.variants.values():
+            try:
+                variant.at(scale)
+            except InvalidInput as error:
+                problems.append(str(error))
         if problems:
             raise InvalidInput(f"space {self.name}: {'; '.join(problems)}")
 

@@ -151,7 +151,10 @@ _PLAIN = (
         "explicit filter of length 3 as published; its gates are linear, as in released Liquid models",
     ),
     _convolution(
-        8, "hyena", "implicit long filter as published; the rest as in Hyena (arXiv 2302.10866), our reading"
+        8,
+        "hyena(horizon=1/4)",
+        "implicit long filter as published; the rest as in Hyena (arXiv 2302.10866), our reading; that its "
+        "time spans a quarter of the context is our choice",
     ),
     LivClass(
         9,

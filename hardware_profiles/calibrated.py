@@ -51,6 +51,11 @@ def lies_in_cache(architecture: Architecture, workload: Workload) -> bool:
     return held(weight_and_state_bytes(architecture, workload), this_machine().cache_bytes) >= MOSTLY
 
 
+def traits(device: Device) -> Traits:
+    """Traits of the runtime that a device was measured with."""
+    return traits_of(device.provenance.runtime if device.provenance else None)
+
+
 def has_curves(device: Device, workload: Workload) -> bool:
     """Whether the device was measured at the workload's dtypes."""
     return bool(_families(device, workload.types))
@@ -61,7 +66,7 @@ def refuse_unmeasured(architecture: Architecture, device: Device) -> None:
 
     llama.cpp and onnxruntime run the operators that they were calibrated with and no others.
     """
-    if device.provenance is None or _traits(device).rooflines:
+    if device.provenance is None or traits(device).rooflines:
         return
     measured = _operators(device)
     for index, block in enumerate(architecture.blocks):
@@ -100,7 +105,7 @@ def working_bytes(architecture: Architecture, device: Device, workload: Workload
         if memory is not None:
             name = HEAD if block is None else block.name
             amounts[name] = max(amounts.get(name, 0.0), memory.value)
-    if _traits(device).head_stays:
+    if traits(device).head_stays:
         return amounts.pop(HEAD) + max(amounts.values(), default=0.0)
     return sum(sorted(amounts.values())[-2:])
 
@@ -156,10 +161,6 @@ def _operators(device: Device) -> frozenset[str]:
     return frozenset(family.operator for family in device.families)
 
 
-def _traits(device: Device) -> Traits:
-    return traits_of(device.provenance.runtime if device.provenance else None)
-
-
 def _estimate(value: float, device: Device, figure: FigureName, *, beyond: bool = False) -> Estimate:
     """The interval of the device's validation, wider where a figure rests on what was not measured."""
     judged = device.validation and device.validation.errors_of(figure)
@@ -171,7 +172,7 @@ def _estimate(value: float, device: Device, figure: FigureName, *, beyond: bool 
 def _running(architecture: Architecture, device: Device, phase: Phase) -> Counter[Operator | None]:
     """The blocks that take time in a phase, with their number."""
     blocks, last = _blocks(architecture), architecture.blocks[-1]
-    if phase == "prefill" and last.name in _traits(device).last_token_only:
+    if phase == "prefill" and last.name in traits(device).last_token_only:
         blocks[last] -= 1
     return blocks
 

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from hardware_profiles.value import Value
-from hardware_profiles.workload import FigureName, Workload
+from hardware_profiles.workload import FigureName, HeadDtype, Workload
 
 Phase = Literal["prefill", "decode"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -39,12 +39,20 @@ class Case(Value):
     dtype: str = "float32"
     weights: str | None = Field(default=None, description="what weights are stored in; null: dtype")
     cache: str | None = Field(default=None, description="what states are stored in; null: dtype")
+    head: HeadDtype | None = Field(
+        default=None, description="what the table of the logits is stored in; null: as weights"
+    )
 
     @property
     def workload(self) -> Workload:
         """What was asked of the machine."""
         return Workload(
-            context=self.context, batch=self.batch, dtype=self.dtype, weights=self.weights, cache=self.cache
+            context=self.context,
+            batch=self.batch,
+            dtype=self.dtype,
+            weights=self.weights,
+            cache=self.cache,
+            head=self.head,
         )
 
 

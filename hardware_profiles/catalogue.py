@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from genomes import InvalidInput
 from genomes.errors import describe
-from hardware_profiles.device import FORMAT, VERSION, Device
+from hardware_profiles.device import FORMAT, RECOUNTED, RECOUNTED_IN, VERSION, Device
+from hardware_profiles.traits import traits_of
 
 _DEVICES = files("hardware_profiles") / "devices"
 _SUFFIXES = (".yaml", ".yml")
@@ -53,11 +54,16 @@ def read_device(data: object, source: str = "device") -> Device:
     if (version := fields.pop("version", None)) not in range(1, VERSION + 1) or isinstance(version, bool):
         raise InvalidInput(f"{source}: version = {version!r}; this archsearch reads versions 1 to {VERSION}")
     try:
-        return Device.model_validate(fields)
+        device = Device.model_validate(fields)
     except ValidationError as error:
         unknown = any(len(e["loc"]) == 1 and e["type"] == "extra_forbidden" for e in error.errors())
         hint = f"; known fields: {', '.join(Device.model_fields)}" if unknown else ""
         raise InvalidInput(f"{source}: {describe(error)}{hint}") from None
+    runtime = device.provenance.runtime if device.provenance else None
+    if version > RECOUNTED_IN or not traits_of(runtime).rooflines:
+        return device
+    families = tuple(family for family in device.families if family.operator not in RECOUNTED)
+    return device if families == device.families else device.model_copy(update={"families": families})
 
 
 def _load(entry: Path | Traversable, source: str) -> Device:

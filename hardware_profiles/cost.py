@@ -25,7 +25,8 @@ MEMORY_SLACK = 1.25
 def predict(architecture: Architecture, device: Device, workload: Workload | None = None) -> Prediction:
     """Price an architecture on a device, by default at 1024 tokens, batch 1, float32.
 
-    What the workload leaves open is stored as the architecture says.
+    What the workload leaves open is stored as the architecture says, and the table of the logits as the
+    device's runtime stores it.
 
     Raises `InvalidInput` where the device has no peak for the asked dtype, or its runtime does not run a
     block.
@@ -49,6 +50,7 @@ def predict(architecture: Architecture, device: Device, workload: Workload | Non
         batch=workload.batch,
         dtype=workload.dtype,
         weights=workload.weight_dtype,
+        head=workload.head_dtype(architecture.width),
         cache=workload.cache_dtype,
         prefill_energy_j=_energy(prefill.estimate, device.power_w),
         decode_energy_j=_energy(decode.estimate, device.power_w),
@@ -74,8 +76,8 @@ def price(architecture: Architecture, device: Device, workload: Workload, figure
 
 
 def _checked(architecture: Architecture, device: Device, workload: Workload) -> Workload:
-    """The workload, stored as the architecture says; raises `InvalidInput` where it has no price."""
-    workload = workload.stored_as(architecture)
+    """The workload, stored as the architecture and the runtime say; raises `InvalidInput` without a price."""
+    workload = calibrated.traits(device).shipped(workload.stored_as(architecture))
     calibrated.refuse_unmeasured(architecture, device)
     device.peak(workload.dtype)
     return workload

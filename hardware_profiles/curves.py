@@ -32,6 +32,7 @@ class Family(Value):
     dtype: str
     weights: str | None = Field(default=None, description="what weights are stored in; null: dtype")
     cache: str | None = Field(default=None, description="what states are stored in; null: dtype")
+    head: str | None = Field(default=None, description="what the table of the logits is in; null: weights")
     coefficients: dict[str, float] = Field(description="seconds, or bytes, a unit of each term")
     factors: dict[int, float] = Field(min_length=1, description="measured over linear, by width")
     longest_context: int = Field(ge=1, description="most tokens that were measured")
@@ -86,6 +87,9 @@ class Family(Value):
             block.state_elements(width, workload.context) > block.state_elements(width, longest)
         )
         words = []
+        if block is None and self.head != workload.head:
+            head, asked = self.head or self.types[1], workload.head or workload.weight_dtype
+            words.append(f"measured in {head}, not in {asked}")
         smallest, largest = min(self.factors), max(self.factors)
         if not smallest <= width <= largest:
             words.append(f"width {width} is outside the measured {smallest} to {largest}")
@@ -131,6 +135,7 @@ def _fit(quantity: Quantity, rows: Sequence[Measured]) -> Family:
         dtype=rows[0].case.dtype,
         weights=rows[0].case.weights,
         cache=rows[0].case.cache,
+        head=rows[0].case.head,
         coefficients=coefficients,
         factors=factors,
         longest_context=max(row.case.context for row in rows),

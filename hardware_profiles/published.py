@@ -15,6 +15,7 @@ from genomes.errors import describe
 from hardware_profiles.cases import LATENCIES, PHASES, Phase
 from hardware_profiles.cost import price
 from hardware_profiles.device import Device
+from hardware_profiles.traits import traits_of
 from hardware_profiles.value import NonEmptyText, Value
 from hardware_profiles.workload import Dtype, Estimate, FigureName, Workload
 
@@ -51,12 +52,17 @@ class Published(Value):
     cases: tuple[PublishedCase, ...] = Field(min_length=1)
 
     def timings(self) -> tuple["Timing", ...]:
-        """Each rate as a timing."""
+        """Each rate as a timing, of a model stored as the runtime's come."""
+
+        def workload(context: int) -> Workload:
+            asked = Workload(context, dtype=self.dtype, weights=self.weights, cache=self.cache)
+            return traits_of(self.runtime).shipped(asked)
+
         return tuple(
             Timing(
                 case.model,
                 phase,
-                Workload(case.context, dtype=self.dtype, weights=self.weights, cache=self.cache),
+                workload(case.context),
                 getattr(case, f"{phase}_tokens_per_s"),
                 case.source,
             )

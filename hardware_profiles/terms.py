@@ -5,7 +5,7 @@ from collections import defaultdict
 from genomes import Operator
 from genomes.operators import read_operator
 from hardware_profiles.cases import HEAD, Case, Quantity
-from hardware_profiles.work import chunk_flops, chunks, table_bytes, weight_traffic_bytes
+from hardware_profiles.work import chunk_flops, chunks, kept_elements, kept_traffic, weight_traffic_bytes
 from hardware_profiles.workload import Workload
 
 Terms = dict[str, float]
@@ -17,13 +17,13 @@ def decode_terms(block: Operator | None, width: int, vocab_size: int, workload: 
     if block is None:
         return {
             "runs": 1,
-            "weight_bytes": table_bytes(width, vocab_size, workload),
+            "weight_bytes": workload.head_bytes(width, vocab_size),
             "flops": 2.0 * batch * width * vocab_size,
         }
     return {
         "runs": 1,
         "weight_bytes": weight_traffic_bytes(block, width, batch, workload),
-        "state_bytes": workload.bytes_of(state=batch * block.state_traffic(width, workload.context)),
+        "state_bytes": workload.bytes_of(state=kept_traffic(block, width, workload.context, batch)),
         "flops": batch * block.decode_flops(width, workload.context),
     }
 
@@ -43,15 +43,15 @@ def prefill_terms(block: Operator | None, width: int, vocab_size: int, workload:
             terms["row_bytes"] += 2 * item * batch * tokens * width
             continue
         flops = batch * chunk_flops(block, width, start, end)
-        dense = batch * tokens * block.decode_flops(width, 1)
+        dense = batch * tokens * block.prefill_flops(width, 1)
         terms["weight_bytes"] += weight_traffic_bytes(block, width, batch * tokens, workload)
         terms["dense_flops"] += min(dense, flops)
         terms["context_flops"] += max(0, flops - dense)
-        terms["state_bytes"] += 2 * workload.bytes_of(state=batch * block.state_elements(width, end))
+        terms["state_bytes"] += 2 * workload.bytes_of(state=kept_elements(block, width, end, batch))
         terms["row_bytes"] += item * batch * tokens * (2 * block.activation_elements(width) + 4 * width)
         terms["steps"] += tokens
     if block is None:
-        terms["weight_bytes"] = table_bytes(width, vocab_size, workload)
+        terms["weight_bytes"] = workload.head_bytes(width, vocab_size)
     return dict(terms)
 
 
@@ -67,8 +67,8 @@ def working_terms(block: Operator | None, width: int, vocab_size: int, workload:
     flops = batch * chunk_flops(block, width, start, end)
     return rows | {
         "row_bytes": item * batch * tokens * block.activation_elements(width),
-        "context_flops": max(0.0, flops - batch * (end - start) * block.decode_flops(width, 1)),
-        "state_bytes": workload.bytes_of(state=batch * block.state_elements(width, end)),
+        "context_flops": max(0.0, flops - batch * (end - start) * block.prefill_flops(width, 1)),
+        "state_bytes": workload.bytes_of(state=kept_elements(block, width, end, batch)),
     }
 
 

@@ -8,6 +8,7 @@ Bytes moved in a phase, for each operator:
   are expected to choose) and its norm, once a decode step or a prompt chunk;
 - its state: read whole and written (`state_traffic`) for a decoded token; for a chunk, read whole once and
   written once for each of its tokens, at most whole (a recurrence keeps its state on the chip in between);
+- its constants likewise (`constant_traffic`), once for all sequences;
 - its intermediate results, written and read once, and the element-wise traffic of its norm and its residual
   addition, which each read a row of the width and write one.
 
@@ -93,7 +94,7 @@ def embedding_work(phase: Phase, width: int, workload: Workload) -> tuple[Work, 
 
 def head_work(width: int, vocab_size: int, workload: Workload) -> Work:
     """Final norm and logits of one token of each sequence: the whole table is read, tied or not."""
-    batch, table = workload.batch, table_bytes(width, vocab_size, workload)
+    batch, table = workload.batch, workload.head_bytes(width, vocab_size)
     rows = workload.bytes_of(activations=batch * (ELEMENTWISE_ROWS * width + vocab_size))
     norm = workload.weight_bytes([(width,)])
     return Work(2 * batch * width * vocab_size, table + norm + rows)
@@ -111,7 +112,7 @@ def distinct_blocks(architecture: Architecture) -> Counter[Operator]:
 
 
 def state_bytes(architecture: Architecture, workload: Workload) -> int:
-    """Bytes of KV cache and recurrent states of the batch after `context` tokens."""
+    """Bytes of KV cache and recurrent states of the batch after `context` tokens, and of constants once."""
     return _state_bytes(distinct_blocks(architecture), architecture.width, workload)
 
 
@@ -134,9 +135,15 @@ def weight_traffic_bytes(block: Operator, width: int, tokens: int, workload: Wor
     return round(read * workload.weight_bytes(shapes)) + workload.weight_bytes([(width,)])
 
 
-def table_bytes(width: int, rows: int, workload: Workload) -> int:
-    """Bytes of so many rows of the embedding or the head."""
-    return workload.weight_bytes([(width, rows)])
+@lru_cache(maxsize=REMEMBERED)
+def kept_elements(block: Operator, width: int, context: int, batch: int) -> int:
+    """Elements that a block keeps after `context` tokens: state of each sequence, constants once."""
+    return batch * block.state_elements(width, context) + block.constant_elements(width, context)
+
+
+def kept_traffic(block: Operator, width: int, context: int, batch: int) -> int:
+    """Elements of them that a token of each sequence reads and writes."""
+    return batch * block.state_traffic(width, context) + block.constant_traffic(width, context)
 
 
 def activation_bytes(architecture: Architecture, workload: Workload) -> int:
@@ -153,7 +160,7 @@ def activation_bytes(architecture: Architecture, workload: Workload) -> int:
 
 
 def chunk_flops(block: Operator, width: int, start: int, end: int) -> int:
-    """FLOPs of the tokens of one sequence from `start` up to `end` (left out)."""
+    """FLOPs that the tokens from `start` up to `end` (left out) add to the prompt of one sequence."""
     return block.prefill_flops(width, end) - (block.prefill_flops(width, start) if start else 0)
 
 
@@ -171,7 +178,7 @@ def _phase_work(phase: Phase, architecture: Architecture, workload: Workload) ->
 def _decoded(block: Operator, width: int, workload: Workload) -> Work:
     context, batch = workload.context, workload.batch
     flops = block.decode_flops(width, context)
-    state = workload.bytes_of(state=batch * block.state_traffic(width, context))
+    state = workload.bytes_of(state=kept_traffic(block, width, context, batch))
     rest = workload.bytes_of(activations=batch * _activation_traffic(block, width))
     rest += weight_traffic_bytes(block, width, batch, workload)
     growing = batch * (flops - block.decode_flops(width, 1))
@@ -180,19 +187,21 @@ def _decoded(block: Operator, width: int, workload: Workload) -> Work:
 
 def _chunk(block: Operator, width: int, workload: Workload, start: int, end: int) -> Work:
     batch, tokens = workload.batch, end - start
-    elements = block.state_elements(width, end)
-    written = min(elements, tokens * (block.state_traffic(width, end) - elements))
-    state = workload.bytes_of(state=batch * (elements + written))
+    elements, once = block.state_elements(width, end), block.constant_elements(width, end)
+    written = batch * min(elements, tokens * (block.state_traffic(width, end) - elements))
+    written += min(once, tokens * (block.constant_traffic(width, end) - once))
+    state = workload.bytes_of(state=kept_elements(block, width, end, batch) + written)
     rest = workload.bytes_of(activations=batch * tokens * _activation_traffic(block, width))
     rest += weight_traffic_bytes(block, width, batch * tokens, workload)
     flops = chunk_flops(block, width, start, end)
-    growing = batch * (flops - tokens * block.decode_flops(width, 1))
+    growing = batch * (flops - tokens * block.prefill_flops(width, 1))
     return Work(batch * flops, rest + state, context_flops=growing, context_bytes=state)
 
 
 def _embedding(width: int, workload: Workload, tokens: int) -> Work:
+    """Rows are those of a tied table."""
     rows = workload.batch * tokens
-    return Work(0, table_bytes(width, rows, workload) + workload.bytes_of(activations=rows * width))
+    return Work(0, workload.head_bytes(width, rows) + workload.bytes_of(activations=rows * width))
 
 
 def _activation_traffic(block: Operator, width: int) -> int:
@@ -201,27 +210,22 @@ def _activation_traffic(block: Operator, width: int) -> int:
 
 
 def _weight_bytes(blocks: Mapping[Operator, int], architecture: Architecture, workload: Workload) -> int:
-    width = architecture.width
-    tables = 1 if architecture.tied_embeddings else 2
+    width, vocab_size = architecture.width, architecture.vocab_size
     own = sum(count * _own_weight_bytes(block, width, workload) for block, count in blocks.items())
-    return own + workload.weight_bytes([(width,), *[(width, architecture.vocab_size)] * tables])
+    embedding = [] if architecture.tied_embeddings else [(width, vocab_size)]
+    return own + workload.head_bytes(width, vocab_size) + workload.weight_bytes([(width,), *embedding])
 
 
 def _state_bytes(blocks: Mapping[Operator, int], width: int, workload: Workload) -> int:
-    context = workload.context
-    elements = sum(count * _state_elements(block, width, context) for block, count in blocks.items())
-    return workload.bytes_of(state=workload.batch * elements)
+    context, batch = workload.context, workload.batch
+    elements = sum(count * kept_elements(block, width, context, batch) for block, count in blocks.items())
+    return workload.bytes_of(state=elements)
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _own_weight_bytes(block: Operator, width: int, workload: Workload) -> int:
     """Bytes of the block's own weights and of its norm."""
     return workload.weight_bytes([*block.own_weights(width).values(), (width,)])
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _state_elements(block: Operator, width: int, context: int) -> int:
-    return block.state_elements(width, context)
 
 
 @lru_cache(maxsize=REMEMBERED)

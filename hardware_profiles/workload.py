@@ -18,19 +18,32 @@ STORAGE: dict[str, tuple[int, int]] = {
     **{dtype: (size, 1) for dtype, size in BYTES_PER_ELEMENT.items()},
     "int8": (34, 32),
     "int4": (18, 32),
+    "q6_k": (210, 256),
 }
-"""Bytes of a block and its elements. The integers are those of GGUF, 32 to a block with one float16 scale:
-`block_q8_0` and `block_q4_0` in ggml's `ggml-common.h` (github.com/ggml-org/llama.cpp), 8.5 and 4.5 bits an
+"""Bytes of a block and its elements, along the inputs of a matrix. The integers are those of GGUF, 32 to a
+block with one float16 scale: `block_q8_0` and `block_q4_0` in ggml's `ggml-common.h`
+(github.com/ggml-org/llama.cpp), 8.5 and 4.5 bits an element. `q6_k` is its `block_q6_K`, 6.5625 bits an
 element."""
 BLOCKED = ("int8", "int4")
-BLOCK = 32
-"""Elements, along the inputs of a matrix."""
+HeadDtype = Literal["q6_k"]
+"""What the table of the logits may be stored in beside the types of weights."""
 
 
 def stored_bytes(elements: int, dtype: str) -> int:
     """Bytes of so many elements, rounded up to a whole one."""
     size, block = STORAGE[dtype]
     return -(-elements * size // block)
+
+
+def matrix_dtype(inputs: int, dtype: str) -> str:
+    """What a matrix is stored in whose number of inputs the blocks of `dtype` may not divide.
+
+    Then `q6_k` becomes `int8`, and where that does not fit either, as other integers, float16:
+    `tensor_type_fallback` of llama.cpp's `src/llama-quant.cpp`.
+    """
+    if inputs % STORAGE[dtype][1] == 0:
+        return dtype
+    return matrix_dtype(inputs, "int8") if dtype == "q6_k" else "float16"
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,9 @@ class Workload:
     """None: as the architecture says, else `dtype`."""
     cache: str | None = None
     """None: as the architecture says, else `dtype`."""
+    head: HeadDtype | None = None
+    """What the table of the logits is stored in, the embedding where they are tied; None: as other weights.
+    Prices and measurements fill it in (`hardware_profiles.traits`)."""
 
     def __post_init__(self) -> None:
         for field in ("context", "batch", "prefill_chunk"):
@@ -59,7 +75,11 @@ class Workload:
                 raise InvalidInput(f"workload: {field} = {value!r}; expected a whole number of at least 1")
         if self.dtype not in DTYPES:
             raise InvalidInput(f"workload: dtype = {self.dtype!r}; legal: {', '.join(DTYPES)}")
-        for field, legal in (("weights", WEIGHT_DTYPES), ("cache", CACHE_DTYPES)):
+        for field, legal in (
+            ("weights", WEIGHT_DTYPES),
+            ("cache", CACHE_DTYPES),
+            ("head", get_args(HeadDtype)),
+        ):
             value = getattr(self, field)
             if value is not None and value not in legal:
                 raise InvalidInput(f"workload: {field} = {value!r}; legal: {', '.join(legal)}")
@@ -98,18 +118,23 @@ class Workload:
     def weight_bytes(self, shapes: Iterable[tuple[int, ...]]) -> int:
         """Bytes of weights of these shapes, matrices `[..., in, out]`.
 
-        Blocks of integers lie along the inputs. Matrices whose inputs no block divides are float16, as those
-        of llama.cpp (`src/llama-quant.cpp`); vectors stay in the arithmetic's type.
+        Blocks of integers lie along the inputs; vectors stay in the arithmetic's type.
         """
         return sum(stored_bytes(prod(shape), self._stored(shape)) for shape in shapes)
 
+    def head_dtype(self, width: int) -> str:
+        """What the table of the logits is stored in."""
+        return matrix_dtype(width, self.head or self.weight_dtype)
+
+    def head_bytes(self, width: int, rows: int) -> int:
+        """Bytes of so many rows of the table of the logits."""
+        return stored_bytes(width * rows, self.head_dtype(width))
+
     def _stored(self, shape: tuple[int, ...]) -> str:
         """What a weight of this shape is stored in."""
-        if self.weight_dtype not in BLOCKED:
-            return self.weight_dtype
         if len(shape) < 2:
-            return self.dtype
-        return "float16" if shape[-2] % BLOCK else self.weight_dtype
+            return self.dtype if self.weight_dtype in BLOCKED else self.weight_dtype
+        return matrix_dtype(shape[-2], self.weight_dtype)
 
 
 FigureName = Literal["prefill_latency_s", "decode_latency_s", "peak_memory_bytes"]
@@ -149,6 +174,8 @@ class Prediction:
     dtype: str
     weights: str
     """What the weights are stored in."""
+    head: str
+    """What the table of the logits, tied or not, is stored in."""
     cache: str
     """What KV cache and recurrent states are stored in."""
     prefill_energy_j: Estimate | None = None

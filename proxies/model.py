@@ -10,9 +10,6 @@ from proxies.kernels.rms_norm import rms_norm
 from proxies.operators import OperatorModule, module_class
 from proxies.operators.base import Shared, constant, normal
 
-EMBEDDING_STD = 0.02
-"""Initial standard deviation of embedding and head."""
-
 ModelState = tuple[State, ...]
 """The state of each block."""
 
@@ -22,6 +19,11 @@ class Model(nn.Module):
 
     A block is `x + op(rms(x))`; a skip is `x`. A block that shares weights runs the module of its donor; one
     that shares features is given those of its donor, computed from the donor's input.
+
+    Token and blocks start on one scale, so that no order of blocks loses the token. The embedding's deviation
+    is `width ** -0.5` (logits of tied embeddings then start at deviation 1: Vaswani et al., arXiv 1706.03762,
+    section 3.4). All blocks together start as large as the token: output projections have GPT-2's factor for
+    residual layers, `blocks ** -0.5` (Radford et al., 2019, section 2.3), on the token's scale.
     """
 
     architecture: Architecture
@@ -29,13 +31,14 @@ class Model(nn.Module):
     def setup(self) -> None:
         """Create embedding, blocks, final norm and, where untied, the head."""
         a = self.architecture
-        self.embedding = self.param("embedding", normal(EMBEDDING_STD), (a.vocab_size, a.width))
+        token_std = a.width**-0.5
+        self.embedding = self.param("embedding", normal(token_std), (a.vocab_size, a.width))
         self.norms = {
             str(i): self.param(f"norm_{i}", constant(1), (a.width,))
             for i, block in enumerate(a.blocks)
             if block.kind != "skip"
         }
-        scale = len(a.blocks) ** -0.5
+        scale = token_std * len(a.blocks) ** -0.5
         self.ops = {
             str(i): module_class(type(block))(block, a.width, a.norm_eps, scale)
             for i, block in enumerate(a.blocks)
@@ -43,7 +46,7 @@ class Model(nn.Module):
         }
         self.final_norm = self.param("final_norm", constant(1), (a.width,))
         if not a.tied_embeddings:
-            self.head = self.param("head", normal(EMBEDDING_STD), (a.vocab_size, a.width))
+            self.head = self.param("head", normal(token_std), (a.vocab_size, a.width))
 
     def create(self) -> None:
         """Create the weights, and nothing else: `model.init(key, method="create")` computes no output."""

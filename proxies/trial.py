@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from proxies.schedule import Schedule
 from proxies.tasks import Task, make_task
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """Part of a trial's identity: raised whenever the same trial could give another result."""
 
 PHASES = ("training", "compilation", "evaluation", "other")
 """Names of the parts of a trial's wall time."""
+
+ABOVE_BASELINE = "above_baseline"
+"""Metric of scores that are `1 - loss / baseline loss`; older results hold `accuracy` or `bits_per_byte`."""
 
 
 class TrialConfig(BaseModel):
@@ -25,6 +28,9 @@ class TrialConfig(BaseModel):
 
     task: str
     settings: dict[str, Any] = Field(default_factory=dict, description="the task's own settings")
+    data_seed: int = Field(
+        default=0, ge=0, description="of the training stream; trials that are compared share it"
+    )
     length: int = Field(default=64, ge=2, description="tokens of a sequence")
     batch: int = Field(default=16, ge=1, description="sequences of a step")
     steps: int = Field(ge=2)
@@ -55,7 +61,12 @@ class TrialConfig(BaseModel):
 
 @dataclass(frozen=True)
 class TrialResult:
-    """Outcome of a trial. Losses are nats a judged token; `score` is higher-better, of the test stream."""
+    """Outcome of a trial. Losses are nats a judged token.
+
+    A score is 1 - loss / baseline_loss: 1 at perfect, 0 at the best trivial answer on the same batches
+    (`proxies.tasks.baselines`). `loss`, `accuracy`, `score` and `baseline...` are of the test stream. Results
+    of versions before 3 have the metric "accuracy" or "bits_per_byte" (negated), which `score` then is.
+    """
 
     status: Literal["ok", "failed"]
     cause: str | None
@@ -70,11 +81,19 @@ class TrialResult:
     loss: float | None = None
     accuracy: float | None = None
     score: float | None = None
+    baseline: str | None = None
+    """Name of the best trivial answer."""
+    baseline_loss: float | None = None
+    baseline_accuracy: float | None = None
+    bits_per_byte: float | None = None
+    """The loss in bits a byte, for text."""
     load_balance: float | None = None
     """Mean load-balancing loss of the mixtures of experts: 1 when balanced, 0 without any; None where scored
     token by token."""
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+    validation_score: float | None = None
+    validation_baseline_loss: float | None = None
     resumed_from_step: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time in seconds by phase: training, compilation, evaluation, other."""
@@ -95,9 +114,12 @@ def _none_for_lost(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def derive_seed(campaign_seed: int, fingerprint: str, replicate: int) -> int:
-    """The seed of a trial: a function of campaign seed, proxy fingerprint and replicate alone."""
-    digest = hashlib.sha256(f"{campaign_seed}/{fingerprint}/{replicate}".encode()).digest()
+def derive_seed(campaign_seed: int, name: str, replicate: int) -> int:
+    """A seed as a function of campaign seed, a name and replicate alone.
+
+    The name is the proxy's fingerprint for weights, and what they are for data.
+    """
+    digest = hashlib.sha256(f"{campaign_seed}/{name}/{replicate}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
 

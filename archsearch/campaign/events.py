@@ -82,6 +82,8 @@ class SessionBegan(Event):
     """Unix time in seconds at which the process began, before it had workers."""
     reference_point: dict[str, Number]
     """Corner of the hypervolume, by objective, in the objectives' own units."""
+    training: Count | None = None
+    """Version of the training code; missing in older journals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,13 +140,14 @@ class JobRecord(Event):
     candidate: Hex
     proxy: Hex
     rung: Count
+    """One beyond the last: the final training."""
     worker: str = ""
     seconds: Seconds
     """Time in the worker, its start-up left out."""
     startup_seconds: Seconds
     failure: Failure | None
     asked: tuple[Hex, ...]
-    """Keys of all trials of this rung, those known before included."""
+    """Keys of all trials that the rung took, those known before and those stopped early included."""
     trials: tuple[TrialDone, ...]
 
     def check_tasks(self, tasks: Collection[str]) -> None:

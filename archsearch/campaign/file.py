@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from archsearch.campaign.objectives import WITHOUT_CONTEXT
 from archsearch.campaign.sections import (
     BudgetSection,
     FinalistsSection,
@@ -18,13 +19,32 @@ from archsearch.campaign.sections import (
     SpaceSection,
     TaskSection,
 )
-from genomes import InvalidInput, Layout, Operator, Scale, SearchSpace, random_genome, reference, retune
-from genomes.errors import describe, named
-from proxies.trial import TrialConfig
+from genomes import (
+    Architecture,
+    Block,
+    InvalidInput,
+    Layout,
+    Operator,
+    Scale,
+    SearchSpace,
+    random_genome,
+    reference,
+    retune,
+)
+from genomes.errors import describe, named, refused
+from genomes.transfer import check_spans, check_twins
+from proxies.trial import TrialConfig, derive_seed
 
 PARAMETERS_TOLERANCE = 0.01
 """How far from `space.parameters` a candidate may be, as a share."""
+DEFAULT_CONTEXT = 4096
+"""`target.context` where no objective has a context either, in tokens."""
 _BUDGET_TRIES = 20
+
+FEWEST_RATES = 2
+"""Fewest learning rates: with one, a layout would be judged by how well that rate suits it."""
+FEWEST_REFERENCES = 3
+"""Fewest references whose scores have a mean and a spread worth the name."""
 
 
 class Campaign(Section):
@@ -35,6 +55,7 @@ class Campaign(Section):
     space: SpaceSection = Field(default_factory=SpaceSection)
     proxy: Scale = Field(default_factory=lambda: Scale(width=64, head_dim=16))
     target: Scale
+    """Its `context`, which shares refer to, is by default that of the first objective that has one."""
     objectives: list[ObjectiveSection] = Field(min_length=1)
     tasks: list[TaskSection] = Field(min_length=1)
     search: SearchSection = Field(default_factory=SearchSection)
@@ -64,8 +85,25 @@ class Campaign(Section):
         """What is searched. Raises `InvalidInput`."""
         return self.space.space(self.target)
 
+    @model_validator(mode="after")
+    def _contexts(self) -> Self:
+        """What shares of the context refer to: the length of what is trained, and one of what is priced."""
+        length = self.budget.length
+        if self.proxy.context not in (None, length):
+            raise ValueError(
+                f"proxy.context = {self.proxy.context}: the proxy's context is budget.length = {length}; "
+                "leave proxy.context out"
+            )
+        contexts = [o.context for o in self.objectives if o.metric not in WITHOUT_CONTEXT]
+        context = self.target.context or next(iter(contexts), DEFAULT_CONTEXT)
+        # Frozen is what the file says; this completes it.
+        object.__setattr__(self, "proxy", self.proxy.model_copy(update={"context": length}))
+        object.__setattr__(self, "target", self.target.model_copy(update={"context": context}))
+        return self
+
     def check(self) -> None:
-        """Everything that needs more than the file: space, scales, references, tasks and their data.
+        """Everything that needs more than the file: space, scales, references, tasks and their data; and that
+        the campaign judges fairly, which those of older versions need not.
 
         Raises `InvalidInput` naming the key.
         """
@@ -83,11 +121,34 @@ class Campaign(Section):
                     layout = self.reference(name)
                 with named(f"references.{i} at the {key} scale"):
                     layout.at(scale)
+        with named(f"budget.length = {self.budget.length}"):
+            check_spans(self._layout_blocks(), self.budget.length)
+        with named("space"):
+            check_twins(space.variants, self.proxy, self.target)
         for i, _ in enumerate(self.tasks):
             with named("budget"):
                 config = self.trial_config(i, 0, self.budget.learning_rates[0])
             with named(f"tasks.{i}"):
                 config.make_task()
+        self._check_fairness()
+
+    def _check_fairness(self) -> None:
+        """Raise `InvalidInput` where rates or references are too few to judge by."""
+        if len(self.budget.learning_rates) < FEWEST_RATES:
+            raise refused(
+                "budget.learning_rates",
+                self.budget.learning_rates,
+                f"{FEWEST_RATES} rates or more, since layouts differ in the rate that suits them",
+                "add rates around it, such as a third and three times as much; losers are stopped early",
+            )
+        if len(self.references) < FEWEST_REFERENCES:
+            raise refused(
+                "references",
+                self.references,
+                f"{FEWEST_REFERENCES} names or more (these are {len(self.references)}), since "
+                "quality is measured by their mean and their spread",
+                "add some; archsearch architectures and archsearch spaces list layouts by name",
+            )
 
     def _check_budget(self, space: SearchSpace) -> None:
         """Raise `InvalidInput` where not one of several random candidates can have `space.parameters`."""
@@ -102,15 +163,22 @@ class Campaign(Section):
 
     def blocks(self) -> dict[str, Operator]:
         """Each block that candidates and references may have, at the proxy scale, by where it comes from."""
-        blocks = {
-            f"class {each.name} ({variant})": variant.at(self.proxy)
-            for each in self.search_space.classes
-            for variant in each.variants
-        }
+        return {where: block.at(self.proxy) for where, block in self._layout_blocks().items()}
+
+    def _layout_blocks(self) -> dict[str, Block]:
+        blocks = self.search_space.variants
         for name in self.references:
             for index, block in enumerate(self.reference(name)):
-                blocks.setdefault(f"references: {name}: block {index} ({block.alone})", block.at(self.proxy))
+                blocks[f"references: {name}: block {index} ({block.alone})"] = block
         return blocks
+
+    def trained(self, layout: Layout, name: str = "") -> Architecture:
+        """What is trained of a layout. Raises `InvalidInput` where the proxy scale cannot hold it."""
+        return layout.at(self.proxy, name).canonical
+
+    def priced(self, layout: Layout, name: str = "") -> Architecture:
+        """What is priced of a layout. Raises `InvalidInput` where the target scale cannot hold it."""
+        return layout.at(self.target, name).canonical
 
     def at_budget(self, layout: Layout) -> Layout:
         """The layout as it is judged: with `space.parameters` at the target. Raises `InvalidInput`."""
@@ -121,6 +189,19 @@ class Campaign(Section):
     def reference(self, name: str) -> Layout:
         """A reference as it is judged. Raises `InvalidInput`."""
         return self.at_budget(reference(name).layout(self.search_space.depth))
+
+    def deeper_references(self) -> list[str]:
+        """In words, each reference that is trained with more blocks than candidates may have.
+
+        A reference is at least one whole motif, so that it stays what it is.
+        """
+        most = self.search_space.depth
+        blocks = {name: len(reference(name).layout(most)) for name in self.references}
+        return [
+            f"reference {name} is trained with {count} blocks where candidates have at most {most}"
+            for name, count in blocks.items()
+            if count > most
+        ]
 
     def task_name(self, index: int) -> str:
         """A name for each task that no other has: numbered where a task is used twice."""
@@ -133,29 +214,39 @@ class Campaign(Section):
         """The name of each task, in their order."""
         return [self.task_name(index) for index in range(len(self.tasks))]
 
-    def trial_config(self, task: int, rung: int, learning_rate: float) -> TrialConfig:
-        """The configuration of a trial. Raises `InvalidInput`."""
+    def data_seed(self, rung: int, replicate: int) -> int:
+        """Seed of the training streams of a replicate, the same for all candidates and tasks; the final
+        training has its own.
+        """
+        stream = "data/final" if rung == self.budget.final_rung else "data"
+        return derive_seed(self.seed, stream, replicate)
+
+    def trial_config(
+        self, task: int, rung: int, learning_rate: float, replicate: int = 0, steps: int | None = None
+    ) -> TrialConfig:
+        """The configuration of a trial; `steps` where not those of the rung. Raises `InvalidInput`."""
         section, budget = self.tasks[task], self.budget
-        warmup = budget.warmup_steps
         try:
             return TrialConfig(
                 task=section.task,
                 settings=section.settings,
                 length=budget.length,
                 batch=budget.batch,
-                steps=budget.rungs[rung],
+                steps=budget.steps(rung) if steps is None else steps,
                 learning_rate=learning_rate,
-                warmup_steps=budget.rungs[0] // 10 if warmup is None else warmup,
+                warmup_steps=budget.warmup,
                 decay_fraction=budget.decay_fraction,
                 weight_decay=budget.weight_decay,
                 evaluation_batches=budget.evaluation_batches,
+                data_seed=self.data_seed(rung, replicate),
             )
         except ValidationError as error:
             raise InvalidInput(describe(error)) from None
 
     def to_yaml(self) -> str:
-        """The resolved file: every key written."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=100)
+        """The resolved file: every key written, but `proxy.context`, which `budget.length` says."""
+        data = self.model_dump(mode="json", exclude={"proxy": {"context"}})
+        return yaml.safe_dump(data, sort_keys=False, width=100)
 
 
 def load_campaign(path: Path | str, overrides: Sequence[str] = ()) -> Campaign:

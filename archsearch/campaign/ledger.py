@@ -174,6 +174,18 @@ class Ledger:
             self.failures[place] = f"{event.failure.kind}: {event.failure.message}"
         self.completions.append(place)
 
+    @property
+    def training(self) -> int | None:
+        """Version of the training code that the run was begun with; None where nothing tells.
+
+        Journals of old name it with their trials, and the oldest not at all.
+        """
+        if self.last_session is not None and self.last_session.training is not None:
+            return self.last_session.training
+        for trial in self.trials.values():
+            return int(trial.result.versions.get("training", 1))
+        return 1 if self.sessions else None
+
     def references(self) -> list[CandidateRecord]:
         """The reference candidates, in the campaign's order."""
         return [

@@ -3,6 +3,7 @@
 An objective keeps its parts. Its full name and its labels are made from them and never read back.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -24,6 +25,8 @@ Metric = Literal[
 ]
 QUALITY = "quality"
 ON_A_DEVICE = ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes")
+WITHOUT_CONTEXT = (QUALITY, "parameters")
+"""Metrics that do not depend on a context."""
 STORED: dict[str, tuple[str, ...]] = {"weights": ON_A_DEVICE, "cache": (*ON_A_DEVICE, "state_bytes")}
 """Keys of what is stored in another type than the arithmetic's, and the metrics that they matter to."""
 
@@ -50,6 +53,8 @@ class Objective:
     margin: float = 0.0
     """Natural logarithm of the ratio from which on two candidates' values surely differ; 0: any difference
     counts."""
+    error: float = 0.0
+    """The same by the errors of the device profile, whether the search compares by it or not; 0: unknown."""
     references: tuple[str, ...] = ()
     """The layouts that quality is measured against."""
     chosen: bool = False
@@ -122,6 +127,20 @@ class Objective:
     def short_label(self) -> str:
         """Figure and device: `decode latency on this-machine`."""
         return self.figure if self.metric == QUALITY else _words(self.figure, self.place)
+
+
+def broken_bound(objectives: Iterable[Objective], values: Mapping[str, float]) -> str | None:
+    """Which bound the values break, by full name of the objective, in words, or None."""
+    for o in objectives:
+        value = values.get(o.name)
+        if value is None:
+            continue
+        cost = f"{o.name} = {value:.6g} {o.unit}".rstrip()
+        if o.at_most is not None and value > o.at_most:
+            return f"{cost} is above at_most = {o.at_most:.6g}"
+        if o.at_least is not None and value < o.at_least:
+            return f"{cost} is below at_least = {o.at_least:.6g}"
+    return None
 
 
 def _words(*parts: str) -> str:

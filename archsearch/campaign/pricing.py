@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from archsearch.campaign.file import Campaign
-from archsearch.campaign.objectives import ON_A_DEVICE, QUALITY, Metric, Objective
+from archsearch.campaign.objectives import ON_A_DEVICE, QUALITY, Metric, Objective, broken_bound
 from genomes import Architecture, InvalidInput, accounting
 from hardware_profiles import Device, Estimate, Workload
 from hardware_profiles.calibrated import has_curves
@@ -13,7 +13,7 @@ from hardware_profiles.work import state_bytes
 
 
 def margin(metric: Metric, device: Device | None) -> float:
-    """`Objective.margin` of a metric priced on a device: what two independent errors explain.
+    """`Objective.error` of a metric priced on a device: what two independent errors explain.
 
     Half the log of the validation's interval is one error, two of them add up to the square root of two
     times that. Without a validation 0: then the interval says how far the device may be from its profile,
@@ -35,13 +35,13 @@ class Pricing:
 
     @classmethod
     def of(cls, campaign: Campaign, devices: dict[str, Device]) -> "Pricing":
-        """Objectives in the order of the campaign, with margins where it compares by intervals."""
+        """Objectives in the order of the campaign, with their errors, and with margins where it compares by
+        intervals."""
         chosen = bool(campaign.space.cache)
         objectives = tuple(section.objective(campaign.references, chosen) for section in campaign.objectives)
+        objectives = tuple(replace(o, error=margin(o.metric, devices.get(str(o.device)))) for o in objectives)
         if campaign.search.dominance == "intervals":
-            objectives = tuple(
-                replace(o, margin=margin(o.metric, devices.get(str(o.device)))) for o in objectives
-            )
+            objectives = tuple(replace(o, margin=o.error) for o in objectives)
         return cls(objectives, devices)
 
     def costs(self, architecture: Architecture) -> dict[str, Estimate]:
@@ -77,16 +77,7 @@ class Pricing:
 
     def rejection(self, costs: dict[str, Estimate]) -> str | None:
         """Which bound the costs break, in words, or None."""
-        for o in self.objectives:
-            if o.name not in costs:
-                continue
-            value = costs[o.name].value
-            cost = f"{o.name} = {value:.6g} {o.unit}".rstrip()
-            if o.at_most is not None and value > o.at_most:
-                return f"{cost} is above at_most = {o.at_most:.6g}"
-            if o.at_least is not None and value < o.at_least:
-                return f"{cost} is below at_least = {o.at_least:.6g}"
-        return None
+        return broken_bound(self.objectives, {name: cost.value for name, cost in costs.items()})
 
     def _cost(self, o: Objective, architecture: Architecture) -> Estimate:
         match o.metric:

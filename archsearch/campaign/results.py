@@ -7,7 +7,9 @@ nothing else.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from archsearch.campaign.objectives import Objective
+from archsearch.campaign.objectives import QUALITY, Objective
+from archsearch.campaign.quality import RungScale, TaskScale
+from genomes import InvalidInput, Scale, parse_layout
 from genomes.stored import own_types
 from proxies.trial import TrialResult
 
@@ -48,6 +50,64 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class FinalTraining:
+    """A candidate trained anew with fresh seeds after the search, and judged on the test stream."""
+
+    failure: str | None = None
+    """Why it failed; None where it did not."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Mean score by task."""
+    spreads: dict[str, float | None] = field(default_factory=dict)
+    """Standard deviation of the score between the seeds by task; None of one seed."""
+    replicates: dict[str, int] = field(default_factory=dict)
+    """Number of seeds by task."""
+    quality: float | None = None
+    """By the references' final scores; None before these are known."""
+    quality_error: float | None = None
+    """Standard error; None where the noise is not known."""
+
+
+@dataclass(frozen=True)
+class ReferenceScore:
+    """What a reference reached on a task at the last rung."""
+
+    score: float
+    accuracy: float | None
+    """Share of right answers on the test stream; None where it was not recorded."""
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What a task is worth at the last rung, by the references."""
+
+    task: str
+    asked_weight: float
+    """As the campaign says."""
+    weight: float
+    """In effect; 0 where no reference stands above the baseline by more than noise."""
+    remark: str
+    """Why the weight in effect is 0; else empty."""
+    share: float | None
+    """Share of the task in the spread of quality over the candidates of the last rung."""
+    scale: TaskScale
+    references: dict[str, ReferenceScore]
+    """By name; failed ones are left out."""
+    lowest_rates: int
+    """Candidates that chose the lowest learning rate of the grid: a better one may lie beyond."""
+    highest_rates: int
+    """Candidates that chose the highest."""
+    rates: int
+    """Candidates that had a choice between rates."""
+
+    @property
+    def edges(self) -> str:
+        """Choices at the edges of the grid in words; empty where there was no choice."""
+        if not self.rates:
+            return ""
+        return f"{self.lowest_rates} lowest, {self.highest_rates} highest of {self.rates}"
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One layout, judged."""
 
@@ -73,7 +133,8 @@ class Candidate:
     intervals: dict[str, tuple[float, float]]
     """Low and high of each predicted cost."""
     signals: dict[str, float]
-    """Score of each task at the last rung finished, by `score[TASK]`; higher is better."""
+    """Score of each task at the last rung finished, by `score[TASK]`; higher is better. On the validation
+    stream; on the test stream in older results."""
     parameters: dict[str, int]
     """Exact parameters at the scales `proxy` and `target`."""
     weights: str | None = None
@@ -84,11 +145,29 @@ class Candidate:
     """What a finalist was measured to need on the device, by objective."""
     measured_failures: dict[str, str] = field(default_factory=dict)
     """Why measuring a finalist failed, by objective."""
+    quality_error: float | None = None
+    """Standard error of its quality; None where the noise of a training is not known."""
+    replicates: dict[str, int] = field(default_factory=dict)
+    """Trainings by task at the last rung finished."""
+    accuracies: dict[str, float] = field(default_factory=dict)
+    """Mean accuracy on the test stream by task at the last rung finished, where one is known."""
+    breaks: str | None = None
+    """Which bound it breaks, in words: it is trained as a reference, and never on the front."""
+    final: FinalTraining | None = None
+    """What its training after the search says; None where there was none."""
 
     @property
     def stored(self) -> dict[str, str]:
         """`weights` and `cache`, where they are stored in a type of their own."""
         return own_types(self.weights, self.cache)
+
+    @property
+    def final_change(self) -> float | None:
+        """Quality after the search less that during it; below 0, the search had luck with its seeds."""
+        during = self.objectives.get(QUALITY)
+        if self.final is None or self.final.quality is None or during is None:
+            return None
+        return self.final.quality - during
 
 
 @dataclass(frozen=True)
@@ -134,7 +213,7 @@ class Results:
     """In the order in which they were judged; references first."""
     trials: tuple[Trial, ...]
     front: tuple[str, ...]
-    """Ids of the non-dominated candidates of the last rung, best quality first."""
+    """Ids of the non-dominated candidates of the last rung that break no bound, best quality first."""
     reference_point: tuple[float, ...] | None
     """Corner that the hypervolume is measured from, in the objectives' own units."""
     history: tuple[HypervolumePoint, ...]
@@ -152,6 +231,14 @@ class Results:
     """Ids of the candidates chosen to be measured, best first."""
     unmeasured: dict[str, str] = field(default_factory=dict)
     """Why finalists are not measured, by objective."""
+    scales: dict[int, RungScale] = field(default_factory=dict)
+    """What scores are measured with, by rung; `len(rungs)` is the training after the search."""
+    tasks: tuple[TaskFacts, ...] = ()
+    """What each task is worth at the last rung; empty before every reference is done with it."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of qualities has to know of their scales, a sentence each."""
+    deeper_references: tuple[str, ...] = ()
+    """In words, each reference that is trained with more blocks than candidates may have."""
 
     def candidate(self, id: str) -> Candidate:
         """The candidate of that id or unambiguous prefix of its fingerprint or name. Raises `KeyError`."""
@@ -159,3 +246,18 @@ class Results:
         if len(matches) != 1:
             raise KeyError(id)
         return matches[0]
+
+    def stretched(self, candidate: Candidate) -> str:
+        """The candidate's blocks as they stand at the target where its layout was stretched, such as
+        `short_conv(3) x4, swiglu(4) x4`; empty where it was not, or an operator's package is missing here."""
+        if "target" not in self.campaign:
+            return ""
+        target = Scale.model_validate(self.campaign["target"])
+        try:
+            layout = parse_layout(candidate.pattern)
+        except InvalidInput:
+            return ""
+        if target.repeat == "stack" or target.blocks in (None, len(layout)):
+            return ""
+        runs = layout.runs(target)
+        return ", ".join(f"{block} x{count}" if count > 1 else str(block) for block, count in runs)

@@ -1,5 +1,6 @@
 """The sections of a campaign file; every key typed and bounded."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from archsearch.campaign.objectives import ON_A_DEVICE, QUALITY, STORED, Direction, Metric, Objective
+from archsearch.campaign.rates import SHORTEST_STAGE_STEPS, Stage, stages
 from genomes import (
     CacheDtype,
     InvalidInput,
@@ -240,12 +242,25 @@ class BudgetSection(Section):
     promote: float = Field(
         default=1 / 3, gt=0, le=1, description="share of a generation that reaches the next rung"
     )
-    learning_rates: list[float] = Field(default=[1e-3, 3e-3], min_length=1)
+    learning_rates: list[float] = Field(
+        default=[2.5e-4, 1e-3, 4e-3, 1.6e-2],
+        min_length=1,  # as in runs of older versions; a new one needs two (`Campaign.check`)
+        description="grid of two rates or more; each candidate takes the best on validation, task by task",
+    )
     warmup_steps: int | None = Field(default=None, ge=0, description="default: a tenth of the first rung")
     decay_fraction: float = Field(default=0.2, gt=0, lt=1)
     weight_decay: float = Field(default=0.1, ge=0)
     evaluation_batches: int = Field(default=8, ge=1, le=100_000)
-    seeds: int = Field(default=1, ge=1, le=100, description="replicates of each trial; scores are averaged")
+    seeds: int = Field(
+        default=1, ge=1, le=100, description="replicates of each candidate; scores are averaged"
+    )
+    reference_seeds: int = Field(default=3, ge=3, le=100, description="replicates of each reference")
+    final_seeds: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="fresh replicates of the front and the references, trained after the search",
+    )
     threads: int = Field(default=1, ge=1, le=1024, description="CPU threads of a worker")
     platform: Literal["cpu", "gpu", "cuda", "rocm", "tpu"] = "cpu"
     timeout_s: float | None = Field(
@@ -265,3 +280,31 @@ class BudgetSection(Section):
         if len(set(rates)) != len(rates) or not all(0 < rate <= 1 for rate in rates):
             raise ValueError("learning rates lie above 0, at most 1, and differ")
         return rates
+
+    @property
+    def final_rung(self) -> int:
+        """Number of the final training, one beyond the last rung."""
+        return len(self.rungs)
+
+    def steps(self, rung: int) -> int:
+        """Training steps of a rung; the final training has those of the last."""
+        return self.rungs[min(rung, self.final_rung - 1)]
+
+    @property
+    def warmup(self) -> int:
+        """Steps of warm-up, the same at every rung."""
+        return self.rungs[0] // 10 if self.warmup_steps is None else self.warmup_steps
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages in which the first rung tries the learning rates.
+
+        None is shorter than twice the warm-up, so that rates are compared at their full height, nor so short
+        that its decay rounds to no step.
+        """
+        shortest = max(SHORTEST_STAGE_STEPS, 2 * self.warmup, math.ceil(1 / self.decay_fraction))
+        return stages(self.rungs[0], len(self.learning_rates), shortest)
+
+    def replicates(self, is_reference: bool) -> int:
+        """Replicates of a candidate or a reference at each rung."""
+        return max(self.seeds, self.reference_seeds) if is_reference else self.seeds

@@ -6,58 +6,20 @@ every event costs no more than asking at the end.
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import get_args
 
 from archsearch.campaign.dominance import Archive
 from archsearch.campaign.events import CandidateRecord
 from archsearch.campaign.hypervolume import hypervolume, reference_corner
-from archsearch.campaign.ledger import Ledger, TrialRecord
-from archsearch.campaign.objectives import QUALITY, Objective
-from archsearch.campaign.quality import Scores, TaskScale, quality, reference_scale
-from archsearch.campaign.results import Status
+from archsearch.campaign.ledger import Ledger
+from archsearch.campaign.objectives import QUALITY, Objective, broken_bound
+from archsearch.campaign.quality import RungScale, Scores, quality, quality_error, shares
+from archsearch.campaign.results import FinalTraining, Status
+from archsearch.campaign.scales import task_scales, weights_in_effect
+from archsearch.campaign.verdict import NOTHING, Chosen, Verdict, judge
 from proxies.tasks import TASKS
-from proxies.trial import best_index
-
-Chosen = Mapping[tuple[str, int], TrialRecord]
-"""The trial with the best learning rate by task and replicate."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the trials of a proxy say at a rung."""
-
-    chosen: Chosen | None = None
-    """None before all are done, and where the job failed."""
-    failure: str | None = None
-    """Why it failed: its job, or every learning rate of some task."""
-    scores: Scores | None = None
-    """Score of each task, the mean over replicates; None where it failed or is not yet known."""
-
-
-def verdict(ledger: Ledger, proxy: str, rung: int) -> Verdict:
-    """Judge a proxy at a rung."""
-    place = (proxy, rung)
-    if place in ledger.failures:
-        return Verdict(failure=ledger.failures[place])
-    keys = ledger.asked.get(place)
-    if keys is None or any(key not in ledger.trials for key in keys):
-        return Verdict()
-    groups: dict[tuple[str, int], list[TrialRecord]] = defaultdict(list)
-    for key in keys:
-        record = ledger.trials[key]
-        groups[record.task, record.replicate].append(record)
-    chosen = {
-        where: group[best_index([record.result.validation_loss for record in group])]
-        for where, group in groups.items()
-    }
-    scores: dict[str, list[float]] = defaultdict(list)
-    for (task, _), record in chosen.items():
-        if record.result.score is None or record.result.status != "ok":
-            return Verdict(chosen, f"{task}: {record.result.cause}")
-        scores[task].append(record.result.score)
-    return Verdict(chosen, None, {task: statistics.fmean(values) for task, values in scores.items()})
 
 
 class Standing:
@@ -71,8 +33,9 @@ class Standing:
         campaign = ledger.campaign
         names = campaign.task_names
         self.last = len(campaign.budget.rungs) - 1
-        """The last rung."""
-        self._weights = {name: each.weight for name, each in zip(names, campaign.tasks, strict=True)}
+        """The last rung; the one beyond it is the training after the search."""
+        self.weights = {name: each.weight for name, each in zip(names, campaign.tasks, strict=True)}
+        """Weight of each task as the campaign says, in its order."""
         self._resolutions = {
             name: TASKS[each.task].resolution for name, each in zip(names, campaign.tasks, strict=True)
         }
@@ -80,17 +43,22 @@ class Standing:
 
     def chosen(self, proxy: str, rung: int) -> Chosen | None:
         """The trials of a proxy that count at a rung; None before all are done."""
-        return self._verdict(proxy, rung).chosen
+        return self.verdict(proxy, rung).chosen
 
     def failure(self, proxy: str, rung: int) -> str | None:
         """Why a proxy failed at a rung, or None."""
-        return self._verdict(proxy, rung).failure
+        return self.verdict(proxy, rung).failure
 
     def scores(self, proxy: str, rung: int) -> Scores | None:
         """Score of each task at a rung; None where not (yet) known."""
-        return self._verdict(proxy, rung).scores
+        return self.verdict(proxy, rung).scores
 
-    def scale(self, rung: int) -> dict[str, TaskScale] | None:
+    def verdict(self, proxy: str, rung: int) -> Verdict:
+        """What the trials of a proxy say at a rung."""
+        self._follow()
+        return self._verdicts.get((proxy, rung), NOTHING)
+
+    def scale(self, rung: int) -> RungScale | None:
         """What scores at a rung are measured with; None until every reference is done with the rung."""
         self._follow()
         return self._scales.get(rung)
@@ -98,7 +66,53 @@ class Standing:
     def quality(self, proxy: str, rung: int) -> float | None:
         """Quality of a proxy by its scores at a rung; None where not (yet) known."""
         scores, scale = self.scores(proxy, rung), self.scale(rung)
-        return None if scores is None or scale is None else quality(scores, scale, self._weights)
+        return None if scores is None or scale is None else quality(scores, scale)
+
+    def quality_error(self, proxy: str, rung: int) -> float | None:
+        """Standard error of that quality; None where it or the noise of a training is not known."""
+        counts, scale = self.verdict(proxy, rung).counts, self.scale(rung)
+        return None if not counts or scale is None else quality_error(counts, scale)
+
+    def final(self, proxy: str) -> FinalTraining | None:
+        """What the training after the search says of a proxy; None where there was none, or not yet."""
+        rung = self.last + 1
+        verdict = self.verdict(proxy, rung)
+        if verdict.failure is not None:
+            return FinalTraining(verdict.failure)
+        if verdict.replicates is None or verdict.scores is None:
+            return None
+        return FinalTraining(
+            scores=verdict.scores,
+            spreads={
+                task: statistics.stdev(values) if len(values) > 1 else None
+                for task, values in verdict.replicates.items()
+            },
+            replicates=verdict.counts,
+            quality=self.quality(proxy, rung),
+            quality_error=self.quality_error(proxy, rung),
+        )
+
+    @property
+    def scales(self) -> dict[int, RungScale]:
+        """The scale of each rung whose references are done."""
+        self._follow()
+        return dict(self._scales)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each task in the spread of quality over the candidates of the last rung."""
+        scale = self.scale(self.last)
+        scores = [self.scores(self.ledger.candidates[each].proxy, self.last) for each in self.finished]
+        return {} if scale is None else shares([each for each in scores if each is not None], scale)
+
+    def check_scale(self) -> None:
+        """Raise `RuntimeError` where every reference failed, so that quality has no scale."""
+        references = self.ledger.references()
+        if len(references) < len(self.ledger.campaign.references):
+            return
+        causes = [next(iter(self.failures(record.proxy)), None) for record in references]
+        if all(causes):
+            raise RuntimeError(f"no reference could be trained, so quality has no scale: {causes[0]}")
 
     def failures(self, proxy: str) -> list[str]:
         """Why a proxy failed, by rung."""
@@ -125,6 +139,12 @@ class Standing:
             return None
         return tuple(worth if o.name == QUALITY else record.costs[o.name].value for o in self.objectives)
 
+    def breaks(self, record: CandidateRecord) -> str | None:
+        """Which bound a candidate breaks, in words, or None; a reference is trained all the same."""
+        if record.rejected is not None:
+            return record.rejected
+        return broken_bound(self.objectives, {name: cost.value for name, cost in record.costs.items()})
+
     def of_proxy(self, proxy: str) -> list[CandidateRecord]:
         """The candidates with a proxy, in the order of their first events."""
         self._follow()
@@ -138,7 +158,7 @@ class Standing:
 
     @property
     def finished(self) -> dict[str, tuple[float, ...]]:
-        """Values of the candidates of the last rung, by fingerprint."""
+        """Values of the candidates of the last rung that break no bound, by fingerprint."""
         self._follow()
         return self._finished
 
@@ -171,10 +191,6 @@ class Standing:
         order = sorted(fingerprints, key=lambda each: (-self._finished[each][index], each))
         return [self.ledger.candidates[each] for each in order]
 
-    def _verdict(self, proxy: str, rung: int) -> Verdict:
-        self._follow()
-        return self._verdicts.get((proxy, rung), _NOTHING)
-
     def _forget(self) -> None:
         self._arrivals, self._completions = 0, 0
         self._verdicts: dict[tuple[str, int], Verdict] = {}
@@ -182,7 +198,7 @@ class Standing:
         self._statuses: dict[str, Status | None] = {}
         self._counts: Counter[Status | None] = Counter()
         self._references: set[str] = set()
-        self._scales: dict[int, dict[str, TaskScale]] = {}
+        self._scales: dict[int, RungScale] = {}
         self._forget_front()
 
     def _forget_front(self) -> None:
@@ -211,7 +227,7 @@ class Standing:
             if record.origin == "reference":
                 self._references.add(record.proxy)
         for place in completions:
-            self._verdicts[place] = verdict(ledger, *place)
+            self._verdicts[place] = judge(ledger, *place)
 
         touched = dict.fromkeys(ledger.candidates[fingerprint].proxy for fingerprint in arrivals)
         touched |= dict.fromkeys(proxy for proxy, _ in completions)
@@ -225,8 +241,11 @@ class Standing:
     def _follow_references(self) -> None:
         """Quality has another scale where a reference is done: all candidates are placed anew."""
         before = self._scales.get(self.last)
-        scales = {rung: self._reference_scale(rung) for rung in range(self.last + 1)}
-        self._scales = {rung: scale for rung, scale in scales.items() if scale is not None}
+        self._scales = {}
+        for rung in range(self.last + 2):
+            scale = self._reference_scale(rung)
+            if scale is not None:
+                self._scales[rung] = scale
         if self._scales.get(self.last) != before:
             self._forget_front()
             for proxy, rung in self._verdicts:
@@ -234,19 +253,28 @@ class Standing:
                     for record in self.of_proxy(proxy):
                         self._place(record)
 
-    def _reference_scale(self, rung: int) -> dict[str, TaskScale] | None:
+    def _reference_scale(self, rung: int) -> RungScale | None:
         """The scale by all references but failed ones; None until every one is done with the rung."""
         references = self.ledger.references()
         if len(references) < len(self.ledger.campaign.references):
             return None
-        known: list[Scores] = []
+        known: list[Verdict] = []
         for record in references:
-            scores = self.scores(record.proxy, rung)
-            if scores is not None:
-                known.append(scores)
+            verdict = self.verdict(record.proxy, rung)
+            if verdict.scores is not None:
+                known.append(verdict)
             elif not any(self.failure(record.proxy, earlier) for earlier in range(rung + 1)):
                 return None
-        return reference_scale(known, self._resolutions)
+        if not known:
+            return None
+        if rung <= self.last:
+            tasks = task_scales(known, self._resolutions)
+            return RungScale(tasks, weights_in_effect(tasks, self.weights))
+        if (before := self._scales.get(self.last)) is None:
+            return None
+        # The same steps and weights as at the last rung: with other weights, nothing could be compared.
+        noises = {task: each.noise for task, each in before.tasks.items()}
+        return RungScale(task_scales(known, self._resolutions, True, noises), before.weights)
 
     def _count(self, record: CandidateRecord) -> None:
         status = self.status(record)
@@ -256,8 +284,9 @@ class Standing:
         self._counts[status] += 1
 
     def _place(self, record: CandidateRecord) -> None:
-        """Put a candidate of the last rung where it belongs: on the front, or behind it."""
-        if record.rejected is not None or record.fingerprint in self._finished:
+        """Put a candidate of the last rung where it belongs: on the front, or behind it. What breaks a bound
+        has no place."""
+        if record.fingerprint in self._finished or self.breaks(record) is not None:
             return
         values = self.values(record, self.last)
         if values is None:
@@ -266,6 +295,3 @@ class Standing:
         self._front.add(record.fingerprint, values)
         if self._outline.add(record.fingerprint, values):
             self._volume = None
-
-
-_NOTHING = Verdict()

@@ -3,12 +3,21 @@
 from dataclasses import replace
 from typing import Any
 
+from archsearch.campaign.choices import edge_choices
 from archsearch.campaign.dominance import Archive, ranks
 from archsearch.campaign.events import CandidateRecord
 from archsearch.campaign.hypervolume import hypervolume, reference_corner
 from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import QUALITY
-from archsearch.campaign.results import Candidate, HypervolumePoint, Results, Trial
+from archsearch.campaign.results import (
+    Candidate,
+    HypervolumePoint,
+    ReferenceScore,
+    Results,
+    TaskFacts,
+    Trial,
+)
+from archsearch.campaign.scales import remarks, why_no_weight
 from archsearch.campaign.standing import Standing
 from proxies.trial import PHASES
 
@@ -47,14 +56,14 @@ def history(standing: Standing) -> tuple[HypervolumePoint, ...]:
 
 
 def candidate(record: CandidateRecord, standing: Standing) -> Candidate:
-    """A candidate with what its last finished rung says of it."""
+    """A candidate with what its last finished rung and its training after the search say of it."""
     ledger, objectives = standing.ledger, standing.objectives
     rung = standing.last_rung(record.proxy)
     quality = standing.quality(record.proxy, rung)
     values = {name: cost.value for name, cost in record.costs.items()}
     if quality is not None:
         values[QUALITY] = quality
-    scores = standing.scores(record.proxy, rung) or {}
+    verdict = standing.verdict(record.proxy, rung)
     return Candidate(
         id=record.fingerprint[:8],
         fingerprint=record.fingerprint,
@@ -69,12 +78,47 @@ def candidate(record: CandidateRecord, standing: Standing) -> Candidate:
         rung=rung,
         objectives={o.name: values[o.name] for o in objectives if o.name in values},
         intervals={name: (cost.low, cost.high) for name, cost in record.costs.items()},
-        signals={f"score[{task}]": score for task, score in scores.items()},
+        signals={f"score[{task}]": score for task, score in (verdict.scores or {}).items()},
         parameters=record.parameters,
         weights=record.weights,
         cache=record.cache,
         measured=dict(ledger.measured.get(record.fingerprint, {})),
         measured_failures=dict(ledger.measured_failures.get(record.fingerprint, {})),
+        quality_error=None if quality is None else standing.quality_error(record.proxy, rung),
+        replicates=verdict.counts,
+        accuracies=verdict.accuracies,
+        breaks=None if record.rejected is not None else standing.breaks(record),
+        final=standing.final(record.proxy),
+    )
+
+
+def task_facts(standing: Standing) -> tuple[TaskFacts, ...]:
+    """What each task is worth at the last rung, in the campaign's order; empty before the references are
+    done."""
+    scale = standing.scale(standing.last)
+    if scale is None:
+        return ()
+    shares, edges = standing.shares, edge_choices(standing.ledger)
+    choice = len(standing.ledger.campaign.budget.learning_rates) > 1
+    verdicts = {r.name: standing.verdict(r.proxy, standing.last) for r in standing.ledger.references()}
+    return tuple(
+        TaskFacts(
+            task=task,
+            asked_weight=weight,
+            weight=scale.weights[task],
+            remark="" if scale.tasks[task].mastered else why_no_weight(scale.tasks[task]),
+            share=shares.get(task),
+            scale=scale.tasks[task],
+            references={
+                name: ReferenceScore(verdict.scores[task], verdict.accuracies.get(task))
+                for name, verdict in verdicts.items()
+                if verdict.scores is not None
+            },
+            lowest_rates=edges[task].lower,
+            highest_rates=edges[task].upper,
+            rates=edges[task].candidates if choice else 0,
+        )
+        for task, weight in standing.weights.items()
     )
 
 
@@ -134,4 +178,8 @@ def results(standing: Standing, environment: dict[str, Any], devices: dict[str, 
         devices=devices,
         finalists=tuple(f[:8] for f in ledger.finalists.candidates) if ledger.finalists else (),
         unmeasured=ledger.finalists.unmeasured if ledger.finalists else {},
+        scales=standing.scales,
+        tasks=task_facts(standing),
+        remarks=tuple(remarks(standing.scales, campaign.budget.rungs)),
+        deeper_references=tuple(campaign.deeper_references()),
     )

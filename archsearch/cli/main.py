@@ -20,6 +20,7 @@ from archsearch.cli.options import (
     Json,
     RunPath,
     RuntimeOption,
+    SettingOption,
     Weights,
     WorkersOption,
     whole,
@@ -48,7 +49,7 @@ def run(
 ) -> None:
     """Run a campaign and write its report."""
     from archsearch.campaign.file import load_campaign
-    from archsearch.cli.show import runs
+    from archsearch.cli.show import outcome, runs
     from archsearch.launch import Workers
     from archsearch.launch import run as run_campaign
 
@@ -56,7 +57,7 @@ def run(
     path = out if out is not None else Path("runs") / loaded.name
     with runs.watching(path) as watch:
         results = run_campaign(loaded, path, Workers(executor or "ray", address, workers), watch, say)
-    runs.winners(results, out_console)
+    outcome.outcome(results, out_console)
     tell(f"report: {path / 'report' / 'index.html'}")
 
 
@@ -69,7 +70,7 @@ def resume(
 ) -> None:
     """Go on with a run where it stopped."""
     from archsearch.campaign.directory import load_run
-    from archsearch.cli.show import runs
+    from archsearch.cli.show import outcome, runs
     from archsearch.launch import Workers
     from archsearch.launch import resume as resume_run
 
@@ -80,18 +81,25 @@ def resume(
     chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
     with runs.watching(path) as watch:
         results = resume_run(path, chosen, watch, say)
-    runs.winners(results, out_console)
+    outcome.outcome(results, out_console)
     tell(f"report: {path / 'report' / 'index.html'}")
 
 
 @app.command()
 def status(path: RunPath, json_: Json = False) -> None:
     """Say where a run stands."""
-    from archsearch.campaign.status import status as find_status
-    from archsearch.cli.show import runs
+    from archsearch.campaign.directory import load_run
+    from archsearch.campaign.status import status_of
+    from archsearch.cli.show import outcome, runs
 
-    standing = find_status(path)
-    print_json(standing) if json_ else runs.status(standing, out_console)
+    loaded = load_run(path)
+    results = loaded.results()
+    standing = status_of(loaded, results)
+    if json_:
+        print_json(standing)
+        return
+    runs.status(standing, out_console)
+    outcome.outcome(results, out_console)
 
 
 @app.command()
@@ -128,10 +136,7 @@ def train(
         list[float] | None, typer.Option(help="May be given several times; the best on validation is kept.")
     ] = None,
     seed: Annotated[int, whole(0)] = 0,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the task, such as path=."),
-    ] = None,
+    set_: SettingOption = None,
     out: Annotated[Path | None, typer.Option(help="New folder for curve, log and weights.")] = None,
     json_: Json = False,
 ) -> None:
@@ -288,6 +293,19 @@ def spaces(preset: Annotated[str | None, typer.Argument()] = None) -> None:
     from archsearch.cli.show import spaces as show
 
     show.spaces(preset, out_console)
+
+
+@app.command()
+def tasks(
+    name: Annotated[str | None, typer.Argument()] = None,
+    length: Annotated[int, whole(2)] = 64,
+    set_: SettingOption = None,
+) -> None:
+    """List the tasks, or show what trivial answers get on one: where its scores start."""
+    from archsearch.cli.inputs import settings
+    from archsearch.cli.show import tasks as show
+
+    show.tasks(name, length, settings(set_ or []), out_console)
 
 
 @app.command()

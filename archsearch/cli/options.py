@@ -41,6 +41,10 @@ Weights = Annotated[
 Cache = Annotated[
     str | None, typer.Option(help="What the state is stored in, such as int8; default: the file's, or dtype.")
 ]
+SettingOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of the task, such as path=."),
+]
 RuntimeOption = Annotated[
     str, typer.Option(help="jax; llama.cpp or onnxruntime, where their extras are installed.")
 ]

@@ -64,7 +64,7 @@ def duration(seconds: float) -> str:
 def _facts(look: "Look") -> dict[str, str]:
     """What is shown, by its heading."""
     ledger, standing = look.loaded.ledger, look.loaded.standing
-    left = seconds_left(ledger, look.workers)
+    left = seconds_left(standing, look.workers)
     facts = {
         **{status: str(count) for status, count in standing.counts.items()},
         "cached trials": str(look.evaluator.cached),
@@ -85,10 +85,10 @@ def _table(look: "Look") -> RenderableType:
     for name in facts:
         table.add_column(name, justify="right")
     table.add_row(*facts.values())
-    share = share_done(look.loaded.ledger)
+    share = share_done(look.loaded.standing)
     return Group(table, ProgressBar(total=1.0, completed=share, width=60))
 
 
 def _line(look: "Look") -> str:
     facts = ", ".join(f"{name} {value}" for name, value in _facts(look).items())
-    return f"{share_done(look.loaded.ledger):4.0%}  {facts}"
+    return f"{share_done(look.loaded.standing):4.0%}  {facts}"

@@ -17,7 +17,7 @@ PROPERTIES = ("weights", "causal", "reference", "lengths", "stepwise", "state", 
 """Names of the checks of `proxies.conformance`, in its order."""
 BEFORE_TRAINING = ("weights", "causal", "state", "flops")
 """What a user's own operator must pass before anything is trained: what would make every figure wrong."""
-SMALL = Scale(width=32, head_dim=8)
+SMALL = Scale(width=32, head_dim=8, context=64)
 """The scale at which operators are checked by name."""
 
 

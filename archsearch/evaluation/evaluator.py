@@ -1,8 +1,6 @@
-"""From candidates to scores: which trials a candidate needs, and running those never run before."""
+"""From candidates to scores: running those trials of a candidate that were never run before."""
 
 import errno
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -10,38 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archsearch.campaign.choices import asked, close_ones
 from archsearch.campaign.events import CandidateRecord, JobRecord, JobRetried, TrialDone
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.journal import Journal
-from archsearch.campaign.ledger import TrialRecord
 from archsearch.campaign.standing import Standing
 from archsearch.evaluation.job import FUNCTION
+from archsearch.evaluation.plans import Plan, Planner, TaskPlan
 from archsearch.executors import Executor, Job, Outcome
 from genomes import Architecture
-from proxies.trial import TRAINING_VERSION, TrialResult, derive_seed
+from proxies.trial import TrialResult
 
 CHECKPOINT = "checkpoint"
 FULL_DISK = os.strerror(errno.ENOSPC)
 COMPILATION_CACHE_BYTES = 2 * 2**30
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A trial that a candidate needs."""
-
-    key: str
-    """Identity: proxy, configuration, data, seed, version of the training code, threads, platform."""
-    id: str
-    """`TASK-STEPS-LR-SEED`, the name of its directory."""
-    task: str
-    replicate: int
-    config: dict[str, Any]
-    seed: int
-    data_hash: str
-    directory: str
-    """Where its files lie in the run directory."""
-    resume_from: str | None
-    """Directory of the shorter trial that it continues, in the run directory."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +30,8 @@ class _InFlight:
 
     record: CandidateRecord
     rung: int
-    plans: list[Plan]
-    """All trials of the rung."""
-    missing: list[Plan]
-    """Trials that the job runs: the others are known."""
+    plans: dict[str, Plan]
+    """All trials that the job may run, by key."""
     job: Job
 
 
@@ -77,13 +55,9 @@ class Evaluator:
         self.on_outcome = on_outcome
         self.proxies: dict[str, Architecture] = {}
         self.cached = 0
+        self.planner = Planner(standing.ledger)
         self._in_flight: dict[str, _InFlight] = {}
         self._retried: set[str] = set()
-        self._configs: dict[tuple[int, int, float], dict[str, Any]] = {}
-        self._data_hashes = [
-            campaign.trial_config(i, 0, campaign.budget.learning_rates[0]).make_task().data_hash
-            for i in range(len(campaign.tasks))
-        ]
 
     @property
     def in_flight(self) -> int:
@@ -98,26 +72,23 @@ class Evaluator:
         if place in self.ledger.asked:
             self.cached += len(self.ledger.asked[place])
             return
-        plans = self.plans(record, rung)
-        missing = [plan for plan in plans if plan.key not in self.ledger.trials]
-        self.cached += len(plans) - len(missing)
+        tasks = self.plans(record, rung)
         payload = {
             "architecture": self.proxies[record.proxy].to_dict(),
             "compilation_cache": self.compilation_cache and str(self.compilation_cache),
             "compilation_cache_bytes": COMPILATION_CACHE_BYTES,
-            "trials": [
+            "tasks": [
                 {
-                    "config": plan.config,
-                    "seed": plan.seed,
-                    "data_hash": plan.data_hash,
-                    "directory": str((self.directory / plan.directory).absolute()),
-                    "resume_from": plan.resume_from and str((self.directory / plan.resume_from).absolute()),
+                    "counts": task.counts,
+                    "stages": [self._trials(stage) for stage in task.stages],
+                    "replicates": [self._trials(replicate) for replicate in task.replicates],
                 }
-                for plan in missing
+                for task in tasks
             ],
         }
         job = Job(job_key, FUNCTION, payload)
-        self._in_flight[job_key] = _InFlight(record, rung, plans, missing, job)
+        plans = {plan.key: plan for task in tasks for plan in task}
+        self._in_flight[job_key] = _InFlight(record, rung, plans, job)
         self.executor.submit(job)
 
     def finish(self, then: Callable[[CandidateRecord, int], None] | None = None) -> None:
@@ -138,57 +109,27 @@ class Evaluator:
         if FULL_DISK in outcome.failure.message + outcome.failure.detail:
             raise OSError(errno.ENOSPC, FULL_DISK, str(self.directory))
 
-    def plans(self, record: CandidateRecord, rung: int) -> list[Plan]:
-        """The trials of a candidate at a rung: each learning rate at the first, then only the best."""
-        before = (self.standing.chosen(record.proxy, rung - 1) if rung else None) or {}
-        plans = []
-        for index in range(len(self.campaign.tasks)):
-            task = self.campaign.task_name(index)
-            for replicate in range(self.campaign.budget.seeds):
-                shorter = before.get((task, replicate))
-                rates = self.campaign.budget.learning_rates
-                if shorter is not None:
-                    rates = [shorter.result.learning_rate]
-                plans += [self._plan(record, rung, index, replicate, rate, shorter) for rate in rates]
-        return plans
+    def plans(self, record: CandidateRecord, rung: int) -> list[TaskPlan]:
+        """What a candidate may train at a rung, task by task.
 
-    def _plan(
-        self,
-        record: CandidateRecord,
-        rung: int,
-        index: int,
-        replicate: int,
-        rate: float,
-        shorter: TrialRecord | None,
-    ) -> Plan:
-        budget = self.campaign.budget
-        config = self._config(index, rung, rate)
-        # Candidates that differ only in what they are stored in are trained alike, then scored as stored.
-        trained = self.proxies[record.proxy].bare.fingerprint
-        seed = derive_seed(self.campaign.seed, trained, replicate)
-        identity = [record.proxy, config, self._data_hashes[index], seed, TRAINING_VERSION]
-        identity += [budget.threads, budget.platform]
-        key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-        task = self.campaign.task_name(index)
-        trial_id = f"{task}-{budget.rungs[rung]}-{rate:g}-{seed}"
-        return Plan(
-            key=key,
-            id=trial_id,
-            task=task,
-            replicate=replicate,
-            config=config,
-            seed=seed,
-            data_hash=self._data_hashes[index],
-            directory=f"candidates/{record.fingerprint}/trials/{trial_id}",
-            resume_from=shorter.directory if shorter is not None else None,
-        )
+        Candidates that differ only in what they are stored in are trained alike, then scored as stored.
+        """
+        return self.planner.plan(record, self.proxies[record.proxy].bare.fingerprint, rung)
 
-    def _config(self, index: int, rung: int, rate: float) -> dict[str, Any]:
-        """The configuration of a trial as plain JSON; candidates have it in common."""
-        key = (index, rung, rate)
-        if key not in self._configs:
-            self._configs[key] = self.campaign.trial_config(index, rung, rate).model_dump(mode="json")
-        return self._configs[key]
+    def _trials(self, plans: Iterable[Plan]) -> list[dict[str, Any]]:
+        """Plans as a worker reads them (`archsearch.evaluation.job.Trial`)."""
+        return [
+            {
+                "key": plan.key,
+                "config": plan.config,
+                "seed": plan.seed,
+                "data_hash": plan.data_hash,
+                "directory": str((self.directory / plan.directory).absolute()),
+                "resume_from": plan.resume_from and str((self.directory / plan.resume_from).absolute()),
+                "known": known.result.to_dict() if (known := self.ledger.trials.get(plan.key)) else None,
+            }
+            for plan in plans
+        ]
 
     def _retry(self, outcome: Outcome) -> bool:
         """Once more where a worker died under a job: it may have died of something else."""
@@ -201,8 +142,9 @@ class Evaluator:
 
     def _record(self, outcome: Outcome) -> tuple[CandidateRecord, int]:
         job = self._in_flight.pop(outcome.key)
-        record, rung, plans, missing = job.record, job.rung, job.plans, job.missing
-        results = outcome.result["results"] if outcome.result is not None else []
+        record, rung = job.record, job.rung
+        answer = outcome.result if outcome.result is not None else {"asked": [], "results": {}}
+        self.cached += len(answer["asked"]) - len(answer["results"])
         event = JobRecord(
             candidate=record.fingerprint,
             proxy=record.proxy,
@@ -211,17 +153,17 @@ class Evaluator:
             seconds=round(outcome.seconds, 3),
             startup_seconds=round(outcome.startup_seconds, 3),
             failure=outcome.failure,
-            asked=tuple(plan.key for plan in plans),
+            asked=tuple(answer["asked"]),
             trials=tuple(
                 TrialDone(
-                    key=plan.key,
-                    id=plan.id,
-                    task=plan.task,
-                    replicate=plan.replicate,
-                    directory=plan.directory,
+                    key=key,
+                    id=job.plans[key].id,
+                    task=job.plans[key].task,
+                    replicate=job.plans[key].replicate,
+                    directory=job.plans[key].directory,
                     result=TrialResult.from_dict(result),
                 )
-                for plan, result in zip(missing, results, strict=False)
+                for key, result in answer["results"].items()
             ),
         )
         self.journal.write(event)
@@ -230,14 +172,25 @@ class Evaluator:
         return record, rung
 
     def _drop_checkpoints(self, proxy: str, rung: int) -> None:
-        """Keep only what a next rung or an export can need: the chosen trial of the last rung done."""
+        """Keep only what a next rung or an export can need, of the last rung done.
+
+        A next rung continues the rates that are close, an export takes the chosen trials of the last rung.
+        Nothing continues the final training.
+        """
         chosen = self.standing.chosen(proxy, rung)
         if chosen is None or self.standing.failure(proxy, rung) is not None:
             return
         keep = {trial.key for trial in chosen.values()}
-        done: Iterable[str] = self.ledger.asked[proxy, rung]
-        if rung:
-            done = [*done, *self.ledger.asked[proxy, rung - 1]]
+        last = self.campaign.budget.final_rung - 1
+        if rung < last:
+            keep |= {
+                trial.key for group in asked(self.ledger, proxy, rung).values() for trial in close_ones(group)
+            }
+        done = [*self.ledger.asked[proxy, rung]]
+        if rung > last:
+            keep = set()
+        elif rung:
+            done += self.ledger.asked[proxy, rung - 1]
         for key in done:
             if key not in keep:
                 trial = self.ledger.trials[key]

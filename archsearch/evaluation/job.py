@@ -1,19 +1,25 @@
 """What a worker does: the trials of one proxy at one rung. Runs inside a worker process."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from archsearch.campaign.rates import race
 from genomes import read_architecture
 
 FUNCTION = "archsearch.evaluation.job:train"
 
+Trial = dict[str, Any]
+"""A trial as `archsearch.evaluation.plans.Plan` has it, its directories absolute; `known` is its result where
+the driver has it."""
+
 
 def train(payload: dict[str, Any]) -> dict[str, Any]:
-    """Train and judge each trial of `payload`; one program serves them all.
+    """Train and judge what the rates of `payload` need; one program serves all trials.
 
     A trial whose directory already holds the result of the very same trial is not run again: a worker may
-    have finished it just before its driver was killed.
+    have finished it just before its driver was killed. Returns what `follow` does.
     """
     import jax
 
@@ -29,8 +35,8 @@ def train(payload: dict[str, Any]) -> dict[str, Any]:
         for name, value in options.items():
             jax.config.update(name, value)  # type: ignore[no-untyped-call]
     architecture = read_architecture(payload["architecture"])
-    results = []
-    for trial in payload["trials"]:
+
+    def run(trial: Trial) -> dict[str, Any]:
         directory = Path(trial["directory"])
         result = _finished(directory, trial, versions())
         if result is None:
@@ -42,11 +48,40 @@ def train(payload: dict[str, Any]) -> dict[str, Any]:
                 f"{trial['config']['task']}: this worker's data ({result['data_hash']}) are not the driver's "
                 f"({trial['data_hash']}); give every machine the same files and Python version"
             )
-        results.append(result)
-    return {"results": results}
+        return result
+
+    return follow(payload["tasks"], run)
 
 
-def _finished(directory: Path, trial: dict[str, Any], versions: dict[str, str]) -> dict[str, Any] | None:
+def follow(tasks: list[dict[str, Any]], run: Callable[[Trial], dict[str, Any]]) -> dict[str, Any]:
+    """Go through the rates of each task by successive halving, then train further replicates at the best one.
+
+    Returns the keys of the trials taken, `asked`, in their order, and the `results` by key of those that
+    `run` gave, that is that were not known.
+    """
+    asked: list[str] = []
+    results: dict[str, dict[str, Any]] = {}
+
+    def loss(trial: Trial) -> float | None:
+        result = trial["known"]
+        if result is None:
+            result = results[trial["key"]] = run(trial)
+        asked.append(trial["key"])
+        return result["validation_loss"] if result["status"] == "ok" else None
+
+    for task in tasks:
+        best = _race(task, loss)
+        if best is not None:
+            for replicate in task["replicates"]:
+                loss(replicate[best])
+    return {"asked": asked, "results": results}
+
+
+def _race(task: dict[str, Any], loss: Callable[[Trial], float | None]) -> int | None:
+    return race(task["counts"], lambda stage, rate: loss(task["stages"][stage][rate]))
+
+
+def _finished(directory: Path, trial: Trial, versions: dict[str, str]) -> dict[str, Any] | None:
     try:
         result: dict[str, Any] = json.loads((directory / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from archsearch.campaign.objectives import QUALITY, Objective
-from archsearch.campaign.results import Candidate, Results
+from archsearch.campaign.results import Candidate, FinalTraining, Results
 from archsearch.interchange.source import Source
 from genomes import Architecture, accounting
 
@@ -31,6 +31,8 @@ def card(source: Source, with_weights: bool = False) -> str:
     parts = [f"# {source.name}"]
     if trained is not None:
         parts.append(f"Layout: `{trained.candidate.pattern}`")
+        if stretched := trained.results.stretched(trained.candidate):
+            parts.append(f"Stretched to the target's blocks, each repeated in place: `{stretched}`")
     parts += [f"Exported by archsearch from `{Path(source.origin).name}`.", _sizes(architecture)]
     if trained is not None:
         candidate, results = trained.candidate, trained.results
@@ -83,19 +85,48 @@ def _measured(candidate: Candidate, results: Results) -> list[str]:
         if (summary := candidate.measured.get(o.name)) is not None:
             rows.append((_figure(o), f"{summary.median:.6g}", f"{summary.p10:.6g} to {summary.p90:.6g}"))
         elif (cause := candidate.measured_failures.get(o.name)) is not None:
-            rows.append((_figure(o), "failed", cause.replace("|", r"\|").replace("\n", " ")))
+            rows.append((_figure(o), "failed", _cell(cause)))
     return _section("Measured", ("figure", "median", "10th to 90th percentile"), rows)
 
 
 def _scores(candidate: Candidate, results: Results) -> list[str]:
-    """Scores of the proxy, the small model of the same layout that was trained."""
-    scores = {name.removeprefix("score[").removesuffix("]"): s for name, s in candidate.signals.items()}
+    """Scores of the proxy, the small model of the same layout that was trained: those that the search went
+    by, and those of the training after it."""
+    facts, final = {each.task: each.scale for each in results.tasks}, candidate.final or FinalTraining()
+    rows = []
+    for name, score in candidate.signals.items():
+        task = name.removeprefix("score[").removesuffix("]")
+        scale = facts.get(task)
+        words = scale.baseline.words if scale is not None and scale.baseline is not None else ""
+        noise = _number(None if scale is None else scale.noise)
+        rows.append((task, _number(score), _number(final.scores.get(task)), words, noise))
     for o in results.objectives:
         if o.metric == QUALITY and o.name in candidate.objectives:
-            scores[o.label] = candidate.objectives[o.name]
-    rows = [(what, f"{score:.6g}") for what, score in scores.items()]
+            during = _number(candidate.objectives[o.name], candidate.quality_error)
+            rows.append((o.label, during, _number(final.quality, final.quality_error), "", ""))
+    header = ("task", "score", "after the search", "score 0 is", "noise of a seed")
+    kept = [index for index in range(len(header)) if index < 2 or any(row[index] for row in rows)]
+    table = [tuple(_cell(row[index]) for index in kept) for row in rows]
     steps = f" for {results.rungs[candidate.rung]} steps" if candidate.rung >= 0 else ""
-    return _section(f"Trained as a proxy{steps}", ("task", "score"), rows)
+    parts = _section(f"Trained as a proxy{steps}", tuple(header[index] for index in kept), table)
+    if final.failure is not None:
+        parts.append(f"The training after the search failed: {_cell(final.failure)}.")
+    elif final.scores:
+        seeds = max(final.replicates.values())
+        parts.append(f"The search went by validation; after it, {seeds} fresh seeds were judged on test.")
+    return parts
+
+
+def _number(value: float | None, error: float | None = None) -> str:
+    """A number with its standard error, as far as they are known."""
+    if value is None:
+        return ""
+    return f"{value:.6g}" if error is None else f"{value:.6g} ± {error:.2g}"
+
+
+def _cell(text: str) -> str:
+    """Text that breaks no table."""
+    return text.replace("|", r"\|").replace("\n", " ")
 
 
 def _figure(objective: Objective) -> str:

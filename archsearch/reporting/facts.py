@@ -1,12 +1,11 @@
-"""What the report derives from results: who dominates whom, failures by cause, shares of time."""
+"""What the report derives from results: who stands where, failures by cause, shares of time."""
 
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from archsearch.campaign import dominance
-from archsearch.campaign.objectives import Objective
+from archsearch.campaign.objectives import QUALITY, Objective
 from archsearch.campaign.results import Candidate, Results
 from genomes.stored import LEGAL
 
@@ -64,14 +63,26 @@ def at_last_rung(candidate: Candidate, results: Results) -> bool:
     return candidate.status == "evaluated" and candidate.rung == len(results.rungs) - 1
 
 
-def dominates(first: Candidate, second: Candidate, objectives: Iterable[Objective]) -> bool:
-    """Whether `first` surely beats `second`, as for the front; not where a value is missing."""
-    asked = list(objectives)
-    pairs = [(value(first, objective), value(second, objective)) for objective in asked]
-    known = [(a, b) for a, b in pairs if a is not None and b is not None]
-    if len(known) < len(asked):
-        return False
-    return dominance.dominates([a for a, _ in known], [b for _, b in known], asked)
+def stopped_early(results: Results) -> list[Candidate]:
+    """Candidates whose training ended at a rung before the last, the furthest first, best quality first."""
+    early = [c for c in results.candidates if c.status == "evaluated" and not at_last_rung(c, results)]
+    return sorted(early, key=lambda c: (-c.rung, -c.objectives.get(QUALITY, -math.inf)))
+
+
+def steps_of(candidate: Candidate, results: Results) -> int | None:
+    """Training steps of the last rung that it finished; None where there was none."""
+    return results.rungs[candidate.rung] if 0 <= candidate.rung < len(results.rungs) else None
+
+
+def trained_after_search(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Candidates that were trained anew after the search, failed ones included."""
+    return [candidate for candidate in candidates if candidate.final is not None]
+
+
+def seeds(candidates: Iterable[Candidate]) -> int:
+    """Most fresh seeds that a task of one of them was trained with; 0 without any."""
+    counts = [n for c in candidates if c.final is not None for n in c.final.replicates.values()]
+    return max(counts, default=0)
 
 
 def stored_in(results: Results) -> list[str]:

@@ -4,12 +4,15 @@ import json
 import math
 import shlex
 from collections.abc import Iterable
+from statistics import fmean
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from archsearch.campaign.results import Offspring, Results
+from archsearch.campaign.claims import STANDARD_ERRORS
+from archsearch.campaign.objectives import QUALITY
+from archsearch.campaign.results import Candidate, Offspring, Results
 from archsearch.reporting import facts, measured, units
 from archsearch.reporting.charts.drawing import Picture
 from archsearch.reporting.charts.palette import COLOURS, KINDS
@@ -17,9 +20,10 @@ from archsearch.reporting.charts.strips import cells, stored
 from archsearch.reporting.charts.svg import svg
 from archsearch.reporting.columns import columns
 from archsearch.reporting.devices import device_rows
-from archsearch.reporting.references import comparison, tasks
+from archsearch.reporting.references import compare, task_rows
 
 _MOST_IDS = 12
+_MOST_EARLY = 200
 
 
 def render(results: Results, pictures: list[Picture], files: list[str]) -> str:
@@ -43,16 +47,23 @@ def render(results: Results, pictures: list[Picture], files: list[str]) -> str:
         charts=charts,
         winners=winners,
         references=references,
-        comparisons={c.id: comparison(c, winners, results) for c in references},
+        comparisons={c.id: compare(c, winners, results) for c in references},
         columns=columns(shown, results),
         strips={c.id: cells(c) for c in shown},
         stored=stored,
         commands={c.id: export_command(results.name, c.id) for c in winners},
+        stretched={c.id: results.stretched(c) for c in winners},
         finalists=measured.rows(results),
         finalists_lead=measured.lead(results),
         unmeasured=measured.unmeasured(results),
         failures=facts.failure_groups(results),
-        tasks=tasks(results),
+        tasks=task_rows(results),
+        early=facts.stopped_early(results),
+        qualities={c.id: _quality(c) for c in results.candidates},
+        after_search=after_search(results),
+        errors=STANDARD_ERRORS,
+        above_baseline=all(each.scale.baseline is not None for each in results.tasks),
+        most_early=_MOST_EARLY,
         devices={name: device_rows(profile) for name, profile in results.devices.items()},
         campaign=yaml.safe_dump(_plain(results.campaign), sort_keys=False, allow_unicode=True),
         environment=list(_flat(_plain(results.environment))),
@@ -73,11 +84,35 @@ def lead(results: Results) -> str:
             f"{evaluated} layouts were evaluated; none has finished the last rung, so there is no front yet."
         )
     names = [objective.short_label for objective in results.objectives]
-    beaten = [c.name for c in facts.references(results) if comparison(c, facts.winners(results), results)]
+    winners = facts.winners(results)
+    beaten = [c.name for c in facts.references(results) if compare(c, winners, results).dominated_by]
     alone = len(results.front) == 1
     tail = f" {'It dominates' if alone else 'Some of them dominate'} {_listed(beaten)}." if beaten else ""
+    if not beaten and any(compare(c, winners, results).trades for c in facts.references(results)):
+        tail = " No reference is dominated beyond noise: the front trades with them."
     count = "1 is" if alone else f"{len(results.front)} are"
     return f"Of {evaluated} layouts evaluated, {count} not dominated on {_listed(names)}.{tail}"
+
+
+def after_search(results: Results) -> str:
+    """How the front fared with fresh seeds on test, in a sentence; empty where it was not trained again."""
+    trained = facts.trained_after_search(facts.winners(results))
+    changes = [change for c in trained if (change := c.final_change) is not None]
+    if not trained:
+        return ""
+    failed = sum(c.final is not None and c.final.failure is not None for c in trained)
+    tail = f" {failed} of them failed." if failed else ""
+    how = f"The front was trained again with {facts.seeds(trained)} fresh seeds and judged on test"
+    if not changes:
+        return f"{how}.{tail}"
+    mean, style = fmean(changes), units.Style(units.Unit(""), 2, signed=True)
+    best = next(c for c in trained if c.final_change is not None)
+    assert best.final is not None
+    return (
+        f"{how}: quality changed by {style.text(mean)} in the mean, that of {best.name} from "
+        f"{style.text(best.objectives[QUALITY])} to {style.text(best.final.quality)}. A fall is the winner's "
+        f"curse: the search picks layouts whose seeds were lucky.{tail}"
+    )
 
 
 def margins(results: Results) -> str:
@@ -117,6 +152,10 @@ def headline(results: Results) -> list[tuple[str, str, str]]:
         (str(results.offspring.made), "offspring", _repaired(results.offspring)),
         (units.duration(results.seconds), "wall time", ""),
     ]
+
+
+def _quality(candidate: Candidate) -> str:
+    return units.Style(units.Unit(""), 2, signed=True).text(candidate.objectives.get(QUALITY))
 
 
 def _repaired(offspring: Offspring) -> str:

@@ -4,11 +4,12 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from archsearch.campaign.results import Candidate, Results, Trial
+from archsearch.campaign.results import Candidate, FinalTraining, Results, Trial
 from archsearch.reporting import facts
 
 _SCALES = ("proxy", "target")
-_MEASURES = ("score", "loss", "accuracy", "metric")
+_MEASURES = ("score", "loss", "accuracy", "metric", "validation_score", "validation_loss")
+_BASELINE = ("baseline", "baseline_loss", "baseline_accuracy", "validation_baseline_loss")
 
 Value = str | int | float | bool | None
 
@@ -32,13 +33,13 @@ def front_rows(results: Results) -> list[list[Value]]:
     header: list[Value] = ["id", "fingerprint", "name", "pattern", *stored]
     header += [*(o.name for o in results.objectives), *scores, *(f"parameters[{s}]" for s in _SCALES)]
     measured = _measured_names(results)
-    header += _measured_header(measured)
+    header += [*_measured_header(measured), *_judged_header(results)]
     rows: list[list[Value]] = [header]
     for candidate in facts.winners(results):
         row: list[Value] = [candidate.id, candidate.fingerprint, candidate.name, candidate.pattern]
         row += [candidate.stored.get(what) for what in stored]
         row += [*_values(candidate, results), *_scores(candidate, scores), *_sizes(candidate)]
-        rows.append([*row, *_measured(candidate, measured)])
+        rows.append([*row, *_measured(candidate, measured), *_judged(candidate, results)])
     return rows
 
 
@@ -52,6 +53,9 @@ def candidate_rows(results: Results) -> list[list[Value]]:
     header += [f"{name}.{end}" for name in priced for end in ("low", "high")]
     measured = _measured_names(results)
     header += [*scores, *(f"parameters[{scale}]" for scale in _SCALES), *_measured_header(measured)]
+    header += _judged_header(results)
+    breaking = [c for c in results.candidates if c.breaks is not None]
+    header += ["breaks"] if breaking else []
     rows: list[list[Value]] = [header]
     for c in results.candidates:
         row: list[Value] = [c.id, c.fingerprint, c.name, c.origin, c.generation, c.status, c.cause, c.rung]
@@ -59,7 +63,8 @@ def candidate_rows(results: Results) -> list[list[Value]]:
         row += [*(c.stored.get(what) for what in stored), *_values(c, results)]
         for name in priced:
             row += c.intervals.get(name, (None, None))
-        rows.append([*row, *_scores(c, scores), *_sizes(c), *_measured(c, measured)])
+        row += [*_scores(c, scores), *_sizes(c), *_measured(c, measured), *_judged(c, results)]
+        rows.append([*row, *([c.breaks] if breaking else [])])
     return rows
 
 
@@ -70,13 +75,14 @@ def trial_rows(results: Results) -> list[list[Value]]:
     header += [
         "chosen",
         *_MEASURES,
+        *_BASELINE,
         *(f"seconds[{phase}]" for phase in phases),
         "cause",
     ]
     rows: list[list[Value]] = [header]
     for t in results.trials:
         row: list[Value] = [t.id, t.candidate, t.task, t.rung, t.steps, t.learning_rate, t.seed, t.status]
-        row += [t.chosen, *(getattr(t.result, measure) for measure in _MEASURES)]
+        row += [t.chosen, *(getattr(t.result, measure) for measure in (*_MEASURES, *_BASELINE))]
         rows.append([*row, *(t.result.seconds.get(phase) for phase in phases), t.result.cause])
     return rows
 
@@ -107,6 +113,32 @@ def _measured(candidate: Candidate, names: Sequence[str]) -> list[Value]:
     for name in names:
         summary = candidate.measured.get(name)
         figures += (summary.median, summary.p10, summary.p90) if summary else (None, None, None)
+    return figures
+
+
+def _judged_header(results: Results) -> list[Value]:
+    """Errors of qualities, and what the training after the search says; empty where neither is known."""
+    header: list[Value] = []
+    if any(c.quality_error is not None for c in results.candidates):
+        header.append("quality.error")
+    if facts.trained_after_search(results.candidates):
+        header += ["final_quality", "final_quality.error", "final_quality.change"]
+        header += [f"final_{name}{end}" for name in facts.score_names(results) for end in ("", ".spread")]
+        header.append("final_failure")
+    return header
+
+
+def _judged(candidate: Candidate, results: Results) -> list[Value]:
+    figures: list[Value] = []
+    if any(c.quality_error is not None for c in results.candidates):
+        figures.append(candidate.quality_error)
+    if facts.trained_after_search(results.candidates):
+        final = candidate.final or FinalTraining()
+        figures += [final.quality, final.quality_error, candidate.final_change]
+        for name in facts.score_names(results):
+            task = facts.task_of(name)
+            figures += [final.scores.get(task), final.spreads.get(task)]
+        figures.append(final.failure)
     return figures
 
 

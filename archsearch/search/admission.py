@@ -37,7 +37,7 @@ class Proposal:
 def propose(layout: Layout, campaign: Campaign, genome: Genome | None = None, name: str = "") -> Proposal:
     """Size a layout for a campaign. Raises `InvalidInput` where a scale cannot hold it."""
     text = str(layout)
-    return Proposal(layout, layout.at(campaign.proxy, text), layout.at(campaign.target, text), genome, name)
+    return Proposal(layout, campaign.trained(layout, text), campaign.priced(layout, text), genome, name)
 
 
 @dataclass(frozen=True)

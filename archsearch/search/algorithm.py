@@ -32,6 +32,9 @@ class Judged:
     genome: Genome
     values: tuple[float, ...]
     """Value of each objective in the campaign's order and the objectives' own units; never NaN."""
+    rung: int = 0
+    """The last rung that it reached, at which its quality is measured: values of different rungs cannot be
+    compared, and whoever was promoted further was better at the rung below."""
 
 
 class Algorithm(Protocol[State]):
@@ -56,7 +59,7 @@ class Algorithm(Protocol[State]):
         """The candidates that children are made from; they may be trained further, and told again."""
 
     def ranked(self, judged: Sequence[Judged]) -> list[Judged]:
-        """The same candidates, best first: the order in which a generation is trained further."""
+        """The same candidates, best first: the order in which those of one rung are trained further."""
 
 
 def make_algorithm(

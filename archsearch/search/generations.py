@@ -59,17 +59,14 @@ class Loop:
         self._failed: set[str] = set()
 
     def run(self) -> None:
-        """References and all generations. Raises `RuntimeError` where no reference can be trained."""
+        """References, generations, final training. Raises `RuntimeError` where no reference trains."""
         search = self.campaign.search
         state = self.algorithm.start()
         references = [self._admit(proposal, -1) for proposal in self.admission.references()]
         for generation in range(search.generations):
             parents = self.algorithm.parents(state)
             if generation > 0 and not parents:
-                raise RuntimeError(
-                    "no candidate of the first generation is left: bounds rejected or training failed "
-                    f"every one; archsearch report {self.directory.path} lists the causes"
-                )
+                break  # bounds rejected or training failed every one
             rng = np.random.default_rng([self.campaign.seed, SEARCH_STREAM, generation])
             genomes = self.algorithm.ask(state, rng)
             records = self._fill(genomes, search.wanted(generation), generation)
@@ -80,11 +77,30 @@ class Loop:
                 self._promote(pool, len(new), rung)
             state = self.algorithm.tell(state, [self._judged_again(judged) for judged in pool])
             self._close_generation(generation)
+        self._train_finally(references)
 
     def _close_generation(self, generation: int) -> None:
         event = GenerationDone(index=generation, offspring=self.offspring, cached=self.evaluator.cached)
         self.journal.write(event)
         self.ledger.apply(event)
+        self._write_touched()
+
+    def _train_finally(self, references: list[CandidateRecord]) -> None:
+        """Train the front and the references anew, with seeds that no rung used.
+
+        The front was chosen for its scores, so these are too good on average; the new ones are not.
+        """
+        if self.last_rung not in self._reached.values():
+            return  # no candidate reached it: there is nothing to be judged
+        again = {record.fingerprint: record for record in [*references, *self.standing.front]}.values()
+        for record in again:
+            if self._passed(record, self.last_rung):
+                self.evaluator.request(record, self.campaign.budget.final_rung)
+        self.evaluator.finish()
+        self._touched |= {record.fingerprint for record in again}
+        self._write_touched()
+
+    def _write_touched(self) -> None:
         for fingerprint in self._touched:
             judged = candidate(self.ledger.candidates[fingerprint], self.standing)
             write_json(self.directory.candidate(fingerprint) / "result.json", asdict(judged))
@@ -136,6 +152,8 @@ class Loop:
                 self.evaluator.request(record, done)
                 if not self._known(record, done):
                     break
+            if record in references:
+                self.standing.check_scale()
 
         for record in references:
             self.evaluator.request(record, rung)
@@ -145,20 +163,14 @@ class Loop:
         for record in records:
             self.evaluator.request(record, rung)
         self.evaluator.finish(further)
-        self._check_references(references)
+        if references:
+            self.standing.check_scale()
         self._touched |= {record.fingerprint for record in [*records, *references]}
         for record in records:
             if self._passed(record, rung):
                 self._reached[record.fingerprint] = rung
             else:
                 self._failed.add(record.fingerprint)
-
-    def _check_references(self, references: list[CandidateRecord]) -> None:
-        rungs = range(self.last_rung + 1)
-        causes = [[self.standing.failure(r.proxy, rung) for rung in rungs] for r in references]
-        if causes and all(any(each) for each in causes):
-            cause = next(cause for cause in causes[0] if cause)
-            raise RuntimeError(f"no reference could be trained, so quality has no scale: {cause}")
 
     def _known(self, record: CandidateRecord, rung: int) -> bool:
         return self._passed(record, rung) or self.standing.failure(record.proxy, rung) is not None
@@ -167,25 +179,29 @@ class Loop:
         return self.standing.scores(record.proxy, rung) is not None
 
     def _promote(self, pool: Sequence[Judged], new: int, rung: int) -> None:
-        """Send the best that stand one rung below to this rung: a share of the new candidates."""
-        order = self.algorithm.ranked([self._judged_again(judged) for judged in pool])
-        open_ = [judged.id for judged in order if judged.id not in self._failed]
-        below = [fingerprint for fingerprint in open_ if self._reached[fingerprint] == rung - 1]
+        """Send the best of those that stand one rung below to this rung: a share of the new candidates."""
+        below = [
+            self._judged_again(judged)
+            for judged in pool
+            if judged.id not in self._failed and self._reached[judged.id] == rung - 1
+        ]
+        best = self.algorithm.ranked(below)
         count = math.ceil(self.campaign.budget.promote**rung * new)
-        self._evaluate([self.ledger.candidates[fingerprint] for fingerprint in below[:count]], rung, [])
+        self._evaluate([self.ledger.candidates[judged.id] for judged in best[:count]], rung, [])
 
     def _judged(self, record: CandidateRecord) -> Judged | None:
         """What the algorithm is told of a candidate; None where it failed."""
         values = self._values(record)
         if values is None or record.genome is None:
             return None
-        return Judged(record.fingerprint, parse_genome(record.genome), values)
+        rung = self._reached[record.fingerprint]
+        return Judged(record.fingerprint, parse_genome(record.genome), values, rung)
 
     def _judged_again(self, judged: Judged) -> Judged:
         """The candidate with its quality at the last rung that it reached."""
         values = self._values(self.ledger.candidates[judged.id])
         assert values is not None
-        return replace(judged, values=values)
+        return replace(judged, values=values, rung=self._reached[judged.id])
 
     def _values(self, record: CandidateRecord) -> tuple[float, ...] | None:
         """Values of all objectives with the quality at the last rung reached; None where it reached none."""

@@ -1,7 +1,8 @@
 """The genetic algorithm NSGA-II (Deb et al., IEEE TEC 6(2), 2002), with DEAP's sorting and crowding distance.
 
 Its state is the population of parents, best first, each with the front that it lies on and its crowding
-distance there. A generation's children compete with their parents for the places.
+distance there. A generation's children compete with their parents for the places. Values are compared within
+a rung alone; all that reached a higher one come before those of a lower.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ class Ranked:
 
     judged: Judged
     front: int
-    """Number of the front that it lies on, 0 the best."""
+    """Number of the front that it lies on, 0 the best; fronts of a lower rung follow those of a higher."""
     crowding: float
     """How far its neighbours on that front are: the sum of their distances by objective, each as a share of
     the front's extent; infinite at its ends."""
@@ -78,21 +79,28 @@ class Nsga2:
         return [each.judged for each in state]
 
     def ranked(self, judged: Sequence[Judged]) -> list[Judged]:
-        """By front, then by crowding distance."""
+        """By rung, then by front, then by crowding distance."""
         return [each.judged for each in rank(judged, self.objectives)]
 
 
 def rank(judged: Sequence[Judged], objectives: Sequence[Objective]) -> Population:
-    """All candidates by front, then by crowding distance, best first; of equals the earlier one."""
-    if not judged:
-        return ()
+    """All candidates by rung, front and crowding distance, best first; of equals the earlier one."""
+    ranked: Population = ()
+    for rung in sorted({each.rung for each in judged}, reverse=True):
+        first = ranked[-1].front + 1 if ranked else 0
+        ranked += _rank([each for each in judged if each.rung == rung], objectives, first)
+    return ranked
+
+
+def _rank(judged: Sequence[Judged], objectives: Sequence[Objective], first: int) -> Population:
+    """Candidates of one rung, whose best front has the number `first`."""
     beats = dominations([each.values for each in judged], objectives)
     pool = [
         _Individual(each, _Fitness(each, objectives, index, beats[index].tobytes()))
         for index, each in enumerate(judged)
     ]
     fronts = tools.sortNondominated(pool, len(pool))
-    for number, front in enumerate(fronts):
+    for number, front in enumerate(fronts, first):
         emo.assignCrowdingDist(front)
         for individual in front:
             individual.front = number

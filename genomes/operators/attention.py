@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import prod
+from math import exp, prod
 from typing import Any, ClassVar, Self
 
 from pydantic import Field
@@ -29,8 +29,8 @@ class Attention(Operator):
     puts a causal depthwise convolution on q, k and v: STAR's Toeplitz featurizer, length 3 (arXiv
     2411.17800).
     `differential` splits each query and key in halves and takes `(softmax_1 - lambda softmax_2) v`, normed
-    per head and scaled by `1 - lambda_init` (Ye et al., arXiv 2410.05258, equations 1 to 3; `lambda_init`
-    follows the depth there and is 0.8 at the limit).
+    per head and scaled by `1 - lambda_init` (Ye et al., arXiv 2410.05258, equations 1 to 3), which grows with
+    the depth from 0.2 to 0.8.
     """
 
     name: ClassVar[str] = "attention"
@@ -38,14 +38,15 @@ class Attention(Operator):
     module: ClassVar[str] = "proxies.operators.attention:Attention"
     settings: ClassVar[Mapping[str, Setting]] = {
         "kv": Setting(Fraction(1), Fraction(1, 1024), 1),
-        "window": Setting(None, 1, MAX_SIZE, whole=True, optional=True),
+        "window": Setting(None, 1, MAX_SIZE, optional=True, tokens=True),
         "qk_norm": Setting(False),
         "rope": Setting(True),
         "rotary": Setting(Fraction(1), Fraction(1, 1024), 1),
         "gated": Setting(False),
         "differential": Setting(False),
-        "conv": Setting(None, 2, 128, whole=True, optional=True),
+        "conv": Setting(None, 2, 128, optional=True, tokens=True),
     }
+    filters: ClassVar[tuple[str, ...]] = ("conv",)
 
     heads: int = Field(ge=1, le=MAX_SIZE)
     kv_heads: int = Field(ge=1, le=MAX_SIZE)
@@ -122,6 +123,18 @@ class Attention(Operator):
                 )
         elif self.rotary_dim % 2 or self.rotary_dim > self.key_dim:
             raise InvalidInput(f"rotary_dim = {self.rotary_dim}; legal: even, at most {self.key_dim}")
+
+    def canonical(self, context: int | None = None) -> Operator:
+        """Without a window that sees whole sequences."""
+        same = super().canonical(context)
+        sees_all = context is not None and self.window is not None and self.window >= context
+        return same.model_copy(update={"window": None}) if sees_all else same
+
+    def behind(self, mixers: int) -> Self:
+        """`lambda_init` of the published depth: a layer there is an attention and a feed-forward."""
+        if not self.differential:
+            return self
+        return self.model_copy(update={"lambda_init": round(0.8 - 0.6 * exp(-0.3 * mixers), 4)})
 
     @property
     def inner(self) -> int:

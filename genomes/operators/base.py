@@ -5,8 +5,10 @@ width `D` of the residual stream belongs to the architecture, so it is an argume
 
 FLOPs are counted by one rule: a multiply-add in a projection, convolution, attention product or state
 update is 2, a lone multiply in a state update is 1. Norms, activations, gates, softmax and rotary
-positions are not counted. State updates are counted in their recurrent form, so the FLOPs of a prompt are
-the sum of the FLOPs of its tokens, whatever chunked form runs.
+positions are not counted. State updates are counted in their recurrent form, whatever chunked form runs, so
+the FLOPs of a prompt are the sum of the FLOPs of its tokens. They are fewer only where an operator has a
+cheaper form for many tokens at once (`MLA`, an implicit `Hyena`); what does not grow with the context is paid
+for each token all the same.
 """
 
 from abc import ABC, abstractmethod
@@ -41,14 +43,17 @@ class Setting:
     whole: bool = False
     optional: bool = False
     """Whether `none` is legal."""
+    tokens: bool = False
+    """Whether it is a length: whole tokens or, below 1, a share of the scale's context."""
 
     @property
     def legal(self) -> str:
         """The legal values, in words."""
         if isinstance(self.default, bool):
             return "yes or no"
-        number = "a whole number" if self.whole else "a number"
-        words = f"{number} from {self.minimum} to {self.maximum}"
+        number = "a whole number" if self.whole or self.tokens else "a number"
+        words = f"{number}{' of tokens' if self.tokens else ''} from {self.minimum} to {self.maximum}"
+        words += ", or a share of the context below 1" if self.tokens else ""
         return f"{words}, or none" if self.optional else words
 
     def admits(self, value: Value) -> bool:
@@ -57,7 +62,28 @@ class Setting:
             return isinstance(self.default, bool) and isinstance(value, bool)
         if value is None:
             return self.optional
-        return self.minimum <= value <= self.maximum and (not self.whole or value.denominator == 1)
+        if self.tokens and 0 < value < 1:
+            return True
+        if (self.whole or self.tokens) and value.denominator != 1:
+            return False
+        return self.minimum <= value <= self.maximum
+
+    def at(self, context: int | None, value: Value) -> Value:
+        """The value where sequences have `context` tokens: a share becomes whole tokens, rounded down.
+
+        Raises `InvalidInput` where a share has no context to refer to, or is no legal number of tokens.
+        """
+        if not self.tokens or not isinstance(value, Fraction) or value >= 1:
+            return value
+        if context is None:
+            raise InvalidInput(f"{value} is a share of the context, and the scale has none; give context")
+        tokens = Fraction(value * context // 1)
+        if not self.minimum <= tokens <= self.maximum:
+            raise InvalidInput(
+                f"{value} of a context of {context} is {tokens} tokens; "
+                f"legal: {self.minimum} to {self.maximum}; take a larger share or a longer context"
+            )
+        return tokens
 
 
 What = Literal["weights", "cache", "keys", "values"]
@@ -106,6 +132,8 @@ class Operator(BaseModel, ABC):
     positional: ClassVar[bool] = False
     operands: ClassVar[tuple[str, ...]] = ()
     """Fields that are operators themselves, written as objects with an `op` of their own."""
+    filters: ClassVar[tuple[str, ...]] = ()
+    """Fields that are lengths of causal filters in tokens; null where there is no such filter."""
 
     shares: tuple[Share, ...] = Field(default=(), description="what is taken from earlier blocks")
 
@@ -131,6 +159,15 @@ class Operator(BaseModel, ABC):
         Raises `InvalidInput` where the ratios give no whole sizes.
         """
 
+    @classmethod
+    def lengths(cls, settings: Mapping[str, Value]) -> dict[str, Fraction]:
+        """The windows and filters that settings give: whole tokens or, below 1, shares of the context."""
+        return {
+            name: value
+            for name, value in settings.items()
+            if cls.settings[name].tokens and isinstance(value, Fraction)
+        }
+
     def to_dict(self, exclude_defaults: bool = False) -> dict[str, Any]:
         """The operator's JSON object in an architecture file; `shares` last, where there are some."""
         fields = self.model_dump(by_alias=True, exclude_defaults=exclude_defaults)
@@ -141,6 +178,22 @@ class Operator(BaseModel, ABC):
     def alone(self) -> Self:
         """The operator without its shares: what blocks that share must have in common."""
         return self.model_copy(update={"shares": ()}) if self.shares else self
+
+    def canonical(self, context: int | None = None) -> "Operator":
+        """The simplest operator that is the same function of sequences of at most `context` tokens; None: of
+        any length. Two blocks are one function where these are equal.
+
+        Taps of filters that no such sequence reaches are cut.
+        """
+        if context is None:
+            return self
+        cut = {name: context for name in self.filters if (getattr(self, name) or 0) > context}
+        return self.model_copy(update=cut) if cut else self
+
+    def behind(self, mixers: int) -> Self:
+        """As it starts behind so many blocks that mix tokens; the same, unless its source goes by depth."""
+        del mixers
+        return self
 
     def check(self, width: int) -> None:
         """Raise `InvalidInput` where the fields contradict the width or each other."""
@@ -184,7 +237,7 @@ class Operator(BaseModel, ABC):
         """FLOPs of one decoded token that sees `context` tokens, itself included."""
 
     def prefill_flops(self, width: int, tokens: int) -> int:
-        """FLOPs of a prompt of `tokens` tokens: the sum of `decode_flops` at 1 ... tokens."""
+        """FLOPs of a prompt of `tokens` tokens: the sum of `decode_flops` at 1 ... tokens, or fewer."""
         return tokens * self.decode_flops(width, 1)
 
     def state(self, width: int, context: int) -> dict[str, tuple[int, ...]]:
@@ -196,6 +249,14 @@ class Operator(BaseModel, ABC):
         """Elements of state read and written for one decoded token; by default all read, its own written."""
         read = sum(prod(shape) for shape in self.state(width, context).values())
         return read + self.state_elements(width, context)
+
+    def constants(self, width: int, context: int) -> dict[str, tuple[int, ...]]:
+        """Name and shape of what decoding keeps after `context` tokens once for all sequences.
+
+        It is made of weights alone, a row a token, and kept so that it is not made again.
+        """
+        del width, context
+        return {}
 
     @abstractmethod
     def activation_elements(self, width: int) -> int:
@@ -213,6 +274,14 @@ class Operator(BaseModel, ABC):
     def state_elements(self, width: int, context: int) -> int:
         """Exact number of elements of state of its own."""
         return sum(prod(shape) for shape in self.own_state(width, context).values())
+
+    def constant_elements(self, width: int, context: int) -> int:
+        """Exact number of elements of constants."""
+        return sum(prod(shape) for shape in self.constants(width, context).values())
+
+    def constant_traffic(self, width: int, context: int) -> int:
+        """Elements of constants read and written for a token of all sequences: all, and the new row."""
+        return self.constant_elements(width, context) + self.constant_elements(width, 1)
 
     def matrix_flops(self, width: int, *names: str) -> int:
         """FLOPs of one token through the named weight matrices, those of shared features left out."""

@@ -19,6 +19,7 @@ class DeltaRule(Operator):
     """
 
     kind: ClassVar[Kind] = "recurrence"
+    filters: ClassVar[tuple[str, ...]] = ("conv",)
     decay_weights: ClassVar[tuple[str, ...]]
     """What the decay `a` is computed with."""
     UNIT_EPS: ClassVar[float] = 1e-6

@@ -45,6 +45,17 @@ class Difference(Operator):
         del scale, settings
         raise InvalidInput("a difference is written as two mixers, like attention-attention")
 
+    def canonical(self, context: int | None = None) -> Operator:
+        """The difference of the simplest mixers."""
+        plus, minus = self.plus.canonical(context), self.minus.canonical(context)
+        if plus is self.plus and minus is self.minus:
+            return self
+        return self.model_copy(update={"plus": plus, "minus": minus})
+
+    def behind(self, mixers: int) -> Self:
+        """Both mixers as they start there."""
+        return self.model_copy(update={n: part.behind(mixers) for n, part in self.parts.items()})
+
     def check(self, width: int) -> None:
         """Both are mixers, legal at the width, neither a difference nor sharing by itself."""
         for name, part in self.parts.items():
@@ -87,6 +98,11 @@ class Difference(Operator):
         """States of both mixers, as `plus/NAME` and `minus/NAME`."""
         parts = [(name, part.state(width, context)) for name, part in self.parts.items()]
         return {f"{name}/{key}": shape for name, state in parts for key, shape in state.items()}
+
+    def constants(self, width: int, context: int) -> dict[str, tuple[int, ...]]:
+        """Constants of both mixers, named likewise."""
+        parts = [(name, part.constants(width, context)) for name, part in self.parts.items()]
+        return {f"{name}/{key}": shape for name, kept in parts for key, shape in kept.items()}
 
     def state_traffic(self, width: int, context: int) -> int:
         """Traffic of both mixers."""

@@ -27,7 +27,7 @@ class GatedDeltaNet(DeltaRule):
     settings: ClassVar[Mapping[str, Setting]] = {
         "expand": Setting(Fraction(1), Fraction(1, 4), 8),
         "key": Setting(Fraction(1), Fraction(1, 1024), 1),
-        "conv": Setting(Fraction(4), 2, 128, whole=True),
+        "conv": Setting(Fraction(4), 2, 128, tokens=True),
     }
     decay_weights: ClassVar[tuple[str, ...]] = ("a", "a_log", "dt_bias")
 

@@ -24,7 +24,7 @@ class KDA(DeltaRule):
     module: ClassVar[str] = "proxies.operators.kda:KDA"
     settings: ClassVar[Mapping[str, Setting]] = {
         "expand": Setting(Fraction(1), Fraction(1, 4), 8),
-        "conv": Setting(Fraction(4), 2, 128, whole=True),
+        "conv": Setting(Fraction(4), 2, 128, tokens=True),
     }
     decay_weights: ClassVar[tuple[str, ...]] = ("decay_down", "decay_up", "a_log", "dt_bias")
 

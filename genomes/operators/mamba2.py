@@ -25,6 +25,7 @@ class Mamba2(Operator):
         "expand": Setting(Fraction(2), Fraction(1, 4), 8),
         "state": Setting(Fraction(2), Fraction(1, 16), 16),
     }
+    filters: ClassVar[tuple[str, ...]] = ("kernel",)
 
     heads: int = Field(ge=1, le=MAX_SIZE)
     head_dim: int = Field(ge=1, le=MAX_SIZE)

@@ -17,8 +17,14 @@ class MLA(Operator):
 
     `c = rms(x W_down)`, `k_h = [c W_k_h, rot(x W_rotary)]`, `v_h = c W_v_h`, `q_h = [q, rot(q')]` from
     `x W_q`, `y = softmax(q k^T / sqrt(head_dim + rope_dim)) v W_out`; all heads share the rotated part of the
-    key. The cache holds `c` and that part. DeepSeek-V2, arXiv 2405.04434, section 2.1. FLOPs are counted in
-    the absorbed form that decodes from the latent vectors.
+    key. The cache holds `c` and that part. DeepSeek-V2, arXiv 2405.04434, section 2.1.
+
+    Two forms compute it. The absorbed one takes `W_k` to the queries and `W_v` to the mixed latent vectors:
+    a query and a token seen meet in `rank + rope_dim` and `rank` channels a head. The expanded one makes
+    `k` and `v` of each token once; they meet in `head_dim + rope_dim` and `head_dim`. Over a prompt both
+    project alike, so the expanded form is the smaller where `rank` is above `head_dim` (512 and 128 in
+    DeepSeek-V2), at any length, and the absorbed one elsewhere. A decoded token would expand the whole cache:
+    it is counted absorbed.
     """
 
     name: ClassVar[str] = "mla"
@@ -75,15 +81,21 @@ class MLA(Operator):
 
     def decode_flops(self, width: int, context: int) -> int:
         """Projections (those of keys and values on queries and outputs), then the latent vectors seen."""
-        projections = self.matrix_flops(width, "q", "down", "k", "v", "out")
-        if self.rope_dim:
-            projections += self.matrix_flops(width, "rotary")
-        return projections + 2 * self.heads * (2 * self.rank + self.rope_dim) * context
+        return self._projection_flops(width) + self._pair_flops(self.rank) * context
 
     def prefill_flops(self, width: int, tokens: int) -> int:
-        """FLOPs summed over tokens."""
-        pair = self.decode_flops(width, 1) - self.decode_flops(width, 0)
-        return tokens * self.decode_flops(width, 0) + pair * (tokens * (tokens + 1) // 2)
+        """FLOPs of the smaller form, each token's keys and values made once."""
+        pair = self._pair_flops(min(self.rank, self.head_dim))
+        return tokens * self._projection_flops(width) + pair * (tokens * (tokens + 1) // 2)
+
+    def _projection_flops(self, width: int) -> int:
+        """FLOPs of a token that do not grow with the context, the same in both forms."""
+        projections = self.matrix_flops(width, "q", "down", "k", "v", "out")
+        return projections + (self.matrix_flops(width, "rotary") if self.rope_dim else 0)
+
+    def _pair_flops(self, size: int) -> int:
+        """FLOPs of a query and a token seen that meet in `size` channels a head beside the rotated ones."""
+        return 2 * self.heads * (2 * size + self.rope_dim)
 
     def state(self, width: int, context: int) -> dict[str, tuple[int, ...]]:
         """Latent vectors and rotated keys of all tokens."""

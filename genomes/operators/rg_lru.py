@@ -24,6 +24,7 @@ class RGLRU(Operator):
     kind: ClassVar[Kind] = "recurrence"
     module: ClassVar[str] = "proxies.operators.rg_lru:RGLRU"
     settings: ClassVar[Mapping[str, Setting]] = {"expand": Setting(Fraction(1), Fraction(1, 16), 16)}
+    filters: ClassVar[tuple[str, ...]] = ("kernel",)
     DECAY_RATE: ClassVar[float] = 8.0
     """Constant `c` of the decay (Griffin, equation 3)."""
 

@@ -31,9 +31,10 @@ class S6(Operator):
     settings: ClassVar[Mapping[str, Setting]] = {
         "state": Setting(Fraction(16), 1, MAX_SIZE, whole=True),
         "expand": Setting(Fraction(1), Fraction(1, 16), 16),
-        "kernel": Setting(None, 2, 128, whole=True, optional=True),
+        "kernel": Setting(None, 2, 128, optional=True, tokens=True),
         "gated": Setting(False),
     }
+    filters: ClassVar[tuple[str, ...]] = ("kernel",)
 
     inner: int = Field(ge=1, le=MAX_SIZE, description="channels of the recurrence")
     state_dim: int = Field(default=16, ge=1, le=MAX_SIZE, description="state size N of a channel")

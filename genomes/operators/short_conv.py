@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
-from genomes.operators.base import Kind, Operator, Setting, Value, number
+from genomes.operators.base import MAX_SIZE, Kind, Operator, Setting, Value, number
 from genomes.scale import Scale
 
 
@@ -19,14 +19,15 @@ class ShortConv(Operator):
     name: ClassVar[str] = "short_conv"
     kind: ClassVar[Kind] = "convolution"
     module: ClassVar[str] = "proxies.operators.short_conv:ShortConv"
-    settings: ClassVar[Mapping[str, Setting]] = {"kernel": Setting(Fraction(3), 2, 128, whole=True)}
+    settings: ClassVar[Mapping[str, Setting]] = {"kernel": Setting(Fraction(3), 2, MAX_SIZE, tokens=True)}
     positional: ClassVar[bool] = True
+    filters: ClassVar[tuple[str, ...]] = ("kernel",)
 
-    kernel: int = Field(default=3, ge=2, le=128, description="length of the convolution in tokens")
+    kernel: int = Field(default=3, ge=2, le=MAX_SIZE, description="length of the convolution in tokens")
 
     @classmethod
     def at(cls, scale: Scale, settings: Mapping[str, Value]) -> Self:
-        """The kernel keeps its length in tokens at every scale."""
+        """The kernel has its length in tokens at any width."""
         del scale
         return cls(kernel=int(number(settings, "kernel")))
 

@@ -13,5 +13,5 @@ COMPOSER = SearchSpace(
     classes=(block_class("attention", "attention(kv=1/4)"), block_class("swiglu", "swiglu(4)")),
     blocks=6,
     rules=(Count(kinds=("attention",), at_least=1), Count(kinds=("memoryless",), at_least=1)),
-    references=("llama",),
+    references=("transformer++", "llama", "qwen3"),
 )

@@ -20,8 +20,8 @@ HYBRID = SearchSpace(
         ),
         block_class(
             "window_attention",
-            "attention(kv=1/4,window=16,qk_norm=yes)",
-            "attention(kv=1/4,window=32,qk_norm=yes)",
+            "attention(kv=1/4,window=1/8,qk_norm=yes)",
+            "attention(kv=1/4,window=1/4,qk_norm=yes)",
         ),
         block_class("short_conv", "short_conv(3)", "short_conv(4)", "short_conv(7)", weight=1.5),
         block_class("rg_lru", "rg_lru"),

@@ -22,7 +22,7 @@ LFM2 = SearchSpace(
         ),
         block_class(
             "window_attention",
-            *(f"attention(kv=1/4,window={window},qk_norm=yes)" for window in (16, 32, 128)),
+            *(f"attention(kv=1/4,window={window},qk_norm=yes)" for window in ("1/16", "1/8", "1/4")),
         ),
         block_class("linear_attention", "linear_attention"),
         block_class("s4d", "s4d"),
@@ -34,5 +34,5 @@ LFM2 = SearchSpace(
     ),
     blocks=12,
     rules=(Alternate(),),
-    references=("transformer++", "lfm2"),
+    references=("transformer++", "lfm2", "mamba2-hybrid"),
 )

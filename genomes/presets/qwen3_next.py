@@ -21,5 +21,5 @@ QWEN3_NEXT = SearchSpace(
     ),
     blocks=8,
     rules=(Alternate(), Count(kinds=("attention",), at_least=1)),
-    references=("transformer++", "qwen3-next"),
+    references=("transformer++", "qwen3-next", "kimi-linear"),
 )

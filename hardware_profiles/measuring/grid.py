@@ -8,6 +8,8 @@ from genomes import Scale, parse_layout
 from hardware_profiles.cases import HEAD, Case
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.table import JAX, read_types
+from hardware_profiles.traits import traits_of
+from hardware_profiles.workload import Workload
 
 HEAD_DIM = 64
 SMALL_VOCABULARY = 256
@@ -70,11 +72,14 @@ GRIDS = {
 def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterator[Case]:
     """Every stack of a grid; the empty ones first, then operator after operator.
 
-    Raises `InvalidInput` for types that the runtime does not run.
+    The table of the logits is stored as the runtime's models come. Raises `InvalidInput` for types that the
+    runtime does not run.
     """
-    types = [read_types(text, runtime) for text in grid.types or runtime.full_grid_types]
+    shipped = traits_of(runtime.name).shipped
+    read = [read_types(text, runtime) for text in grid.types or runtime.full_grid_types]
+    types = [shipped(Workload(dtype=dtype, weights=weights, cache=cache)) for dtype, weights, cache in read]
     batches = [batch for batch in grid.batches if batch <= (runtime.largest_batch or batch)]
-    for (dtype, weights, cache), width, context, vocabulary, batch in product(
+    for stored, width, context, vocabulary, batch in product(
         types, grid.widths, grid.contexts[-1:], VOCABULARIES, batches
     ):
         yield Case(
@@ -85,11 +90,12 @@ def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterato
             copies=1,
             context=context,
             batch=batch,
-            dtype=dtype,
-            weights=weights,
-            cache=cache,
+            dtype=stored.dtype,
+            weights=stored.weights,
+            cache=stored.cache,
+            head=stored.head,
         )
-    for text, (dtype, weights, cache), width in product(layouts, types, grid.widths):
+    for text, stored, width in product(layouts, types, grid.widths):
         scale = Scale(width=width, head_dim=HEAD_DIM, vocab_size=SMALL_VOCABULARY)
         block = parse_layout(text).blocks[0].at(scale)
         grows = block.state_elements(width, 1024) > block.state_elements(width, 512)
@@ -103,7 +109,8 @@ def cases(grid: Grid, layouts: Sequence[str], runtime: Runtime = JAX) -> Iterato
                 copies=max(FEWEST_COPIES, min(MOST_COPIES, copies)),
                 context=context,
                 batch=batch,
-                dtype=dtype,
-                weights=weights,
-                cache=cache,
+                dtype=stored.dtype,
+                weights=stored.weights,
+                cache=stored.cache,
+                head=stored.head,
             )

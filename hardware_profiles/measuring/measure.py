@@ -19,6 +19,7 @@ from hardware_profiles.measuring import process as fresh_process
 from hardware_profiles.measuring.measurement import Measurement, ProcessAnswer, combined
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.runtimes.table import JAX, find_runtime
+from hardware_profiles.traits import traits_of
 from hardware_profiles.workload import Workload
 
 PROCESSES = 3
@@ -94,9 +95,12 @@ def measure_once(
 ) -> ProcessAnswer:
     """The answer of the runtime's measuring program, from one fresh process.
 
+    The table of the logits is stored as the runtime's models come, as prices have it.
+
     Raises `InvalidInput` for a request that is not legal, `RuntimeError` where the process fails.
     """
     runtime.check(workload, depths)
+    workload = traits_of(runtime.name).shipped(workload)
     answer = _in_fresh_process(
         runtime,
         {
@@ -106,6 +110,7 @@ def measure_once(
             "dtype": workload.dtype,
             "weights": workload.weights,
             "cache": workload.cache,
+            "head": workload.head,
             "prefill_chunk": workload.prefill_chunk,
             "depths": list(depths),
         },

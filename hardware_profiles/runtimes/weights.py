@@ -2,7 +2,7 @@
 
 A block has elements that meet the same output, and one scale: `proxies.quantised` with the same rounding.
 Matrices and tables are stored so where blocks divide their inputs. A table (embedding, head) is written
-`outputs inputs`, every other matrix `inputs outputs`.
+`outputs inputs`, every other matrix `inputs outputs`. `llama_cpp.q6_k` has the blocks of 256.
 """
 
 from collections.abc import Mapping
@@ -60,15 +60,16 @@ class Weights:
         """Whether a matrix with this number of inputs is stored in integers."""
         return self.bits is not None and inputs % BLOCK == 0
 
-    def integers(self, path: str, shape: tuple[int, int]) -> Integers:
-        """A matrix or a table in integers."""
-        assert self.bits is not None
+    def integers(self, path: str, shape: tuple[int, int], bits: int | None = None) -> Integers:
+        """A matrix or a table in integers, of the usual bits or of others."""
+        bits = bits or self.bits
+        assert bits is not None
         table = path in TABLES
         outputs, inputs = shape if table else shape[::-1]
         if self._params is None:
-            return cheap_integers(outputs, inputs, self.bits, self._rng)
+            return cheap_integers(outputs, inputs, bits, self._rng)
         matrix = self.read(path, shape)
-        return quantise(matrix if table else matrix.T, self.bits)
+        return quantise(matrix if table else matrix.T, bits)
 
 
 def cheap_floats(shape: tuple[int, ...], rng: np.random.Generator, table: bool = False) -> np.ndarray:

@@ -42,7 +42,7 @@ from hardware_profiles.timing.sampling import (
 from hardware_profiles.timing.session import Sessions, find_sessions, run_once
 from hardware_profiles.timing.stacks import measure_cases
 from hardware_profiles.timing.yardstick import Yardstick
-from hardware_profiles.workload import Dtype, Workload
+from hardware_profiles.workload import Dtype, HeadDtype, Workload
 
 
 class Request(BaseModel):
@@ -56,6 +56,9 @@ class Request(BaseModel):
     dtype: Dtype
     weights: WeightDtype | None = Field(default=None, description="what matrices are stored in; null: dtype")
     cache: CacheDtype | None = Field(default=None, description="what states are stored in; null: dtype")
+    head: HeadDtype | None = Field(
+        default=None, description="what the table of the logits is stored in; null: as matrices"
+    )
     prefill_chunk: int = Field(ge=1, description="most tokens read at once")
     depths: list[Annotated[int, Field(ge=1)]] = Field(
         default=[], description="further depths at which a token is decoded"

@@ -1,5 +1,7 @@
 """Softmax attention; see `genomes.operators.attention`."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -19,6 +21,7 @@ from proxies.operators.base import (
     constant,
     fan_in,
     normal,
+    taps,
 )
 
 LAMBDA_STD = 0.1
@@ -32,6 +35,8 @@ class Attention(OperatorModule):
     heads, then the second ones.
     """
 
+    exempt: ClassVar[frozenset[str]] = frozenset({"q_conv", "k_conv", "v_conv", "lambda_q", "lambda_k"})
+
     def setup(self) -> None:
         """Create the weights."""
         spec = self.spec
@@ -40,7 +45,7 @@ class Attention(OperatorModule):
         if spec.qk_norm:
             self.q_norm, self.k_norm = self.weight("q_norm", constant(1)), self.weight("k_norm", constant(1))
         if spec.conv is not None:
-            self.q_conv, self.k_conv, self.v_conv = (self.weight(f"{n}_conv") for n in "qkv")
+            self.q_conv, self.k_conv, self.v_conv = (self.weight(f"{n}_conv", taps()) for n in "qkv")
         if spec.gated:
             self.gate = self.weight("gate")
         if spec.differential:

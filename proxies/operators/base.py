@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,11 +42,15 @@ class OperatorModule(nn.Module):
     for their own.
     """
 
+    exempt: ClassVar[frozenset[str]] = frozenset()
+    """Weights of two axes or more that are no projections: biases, decays, taps, a filter's network. Weight
+    decay leaves them alone, as it does all of one axis, and their rate does not depend on the width."""
+
     spec: Any
     width: int
     norm_eps: float = 1e-5
     residual_scale: float = 1.0
-    """Factor on the initial output projection; `blocks ** -0.5` keeps the residual stream's size."""
+    """Factor on the initial output projection, by which the block starts on the scale of the stream."""
 
     def weight(self, name: str, initializer: Initializer | None = None) -> Any:
         """The declared weight `name`; matrices start normal with variance 1 / fan-in.
@@ -57,10 +61,12 @@ class OperatorModule(nn.Module):
         return self.param(name, initializer or fan_in(), shapes[name]) if name in shapes else None
 
     def initial_state(self, batch: int, context: int, dtype: Any = jnp.float32) -> dict[str, Array]:
-        """An empty state with room for `context` tokens."""
+        """An empty state with room for `context` tokens; constants stand in it once for all sequences."""
         spec: Operator = self.spec
-        entries = spec.own_state(self.width, context).items()
-        return {name: jnp.zeros((batch, *shape), dtype) for name, shape in entries}
+        own, once = spec.own_state(self.width, context), spec.constants(self.width, context)
+        shapes = {name: (batch, *shape) for name, shape in own.items()}
+        shapes |= {name: (1, *shape) for name, shape in once.items()}
+        return {name: jnp.zeros(shape, dtype) for name, shape in shapes.items()}
 
     def create(self) -> None:
         """Create the weights (by `setup`), and nothing else."""
@@ -86,6 +92,12 @@ class OperatorModule(nn.Module):
 def fan_in(scale: float = 1.0) -> Initializer:
     """Normal with standard deviation `scale / sqrt(fan-in)`; the fan-in is the second last axis."""
     return drawn(lambda rng, shape: scale / np.sqrt(shape[-2]) * rng.standard_normal(shape))
+
+
+def taps() -> Initializer:
+    """Uniform within `1 / sqrt(taps)`, as the depthwise convolutions of the published code start (PyTorch's
+    `Conv1d`)."""
+    return drawn(lambda rng, shape: shape[-2] ** -0.5 * rng.uniform(-1, 1, shape))
 
 
 def normal(std: float) -> Initializer:

@@ -1,5 +1,7 @@
 """What the delta rules have in common; see `genomes.operators.delta_rule`."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from proxies.kernels.delta_rule import corrected_state, delta_rule, naive_delta_
 from proxies.kernels.gated_state import readout
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
-from proxies.operators.base import NOTHING, Convolve, OperatorModule, Shared, constant, fan_in, spread
+from proxies.operators.base import NOTHING, Convolve, OperatorModule, Shared, constant, fan_in, spread, taps
 
 
 class DeltaRule(OperatorModule):
@@ -19,10 +21,12 @@ class DeltaRule(OperatorModule):
     Subclasses give the decay and the output gate.
     """
 
+    exempt: ClassVar[frozenset[str]] = frozenset({"q_conv", "k_conv", "v_conv"})
+
     def setup(self) -> None:
         """Create the weights; rates of decay start from 1 to 16 (arXiv 2405.21060, as Mamba-2's)."""
         self.q, self.k, self.v = (self.weight(name) for name in "qkv")
-        self.q_conv, self.k_conv, self.v_conv = (self.weight(f"{name}_conv") for name in "qkv")
+        self.q_conv, self.k_conv, self.v_conv = (self.weight(f"{name}_conv", taps()) for name in "qkv")
         self.b, self.a_log = self.weight("b"), self.weight("a_log", spread(1.0, 16.0, np.log))
         self.norm = self.weight("norm", constant(1))
         self.out = self.weight("out", fan_in(self.residual_scale))

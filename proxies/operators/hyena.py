@@ -1,6 +1,7 @@
 """Hyena; see `genomes.operators.hyena`."""
 
 from math import log
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,15 +16,19 @@ from proxies.operators.hyena_x import HyenaX
 FREQUENCY = 14.0
 """Initial frequency of the network's sines: `w` of the authors' code for The Pile."""
 DECAYED, FASTEST, SLOWEST = 1e-2, 0.3, 1.5
-"""The window falls to this within these many horizons, as in the authors' code."""
+"""The window falls to this within these many horizons: rates lie evenly between, as in the authors' code."""
 
 
 class Hyena(HyenaX):
     """Its state holds the last inputs of the convolutions.
 
     For an implicit filter those are all inputs, and the filter at the lags that they span: it does not depend
-    on the tokens, so each token computes one more lag of it.
+    on the tokens, so each token computes one more lag of it, once for all sequences.
     """
+
+    exempt: ClassVar[frozenset[str]] = HyenaX.exempt | {
+        *("filter", "filter_in", "filter_inner", "filter_inner_bias", "filter_out"),
+    }
 
     def setup(self) -> None:
         """Create the weights, the network's with the variances of the authors' code."""
@@ -48,7 +53,7 @@ class Hyena(HyenaX):
         z = jnp.sin(self.frequency * (z @ self.filter_in + self.filter_in_bias))
         for weight, bias in zip(self.filter_inner, self.filter_inner_bias, strict=True):
             z = jnp.sin(self.frequency * (z @ weight + bias))
-        rates = -log(DECAYED) / jnp.linspace(SLOWEST, FASTEST, self.width)
+        rates = -log(DECAYED) * jnp.linspace(1 / SLOWEST, 1 / FASTEST, self.width)
         window = jnp.exp(-rates * inputs[:, :1])
         skip = jnp.where(first + jnp.arange(lags)[:, None] == 0, self.skip, 0)
         kernel: Array = window * (z @ self.filter_out) + skip
@@ -71,18 +76,17 @@ class Hyena(HyenaX):
     def _extend_inner(self, u: Channels, state: State, position: Position) -> tuple[Channels, State]:
         if self.spec.filter_length is not None:
             return causal_conv(u, self.filter, state["inputs"]), {"inputs": conv_state(u, state["inputs"])}
-        (batch, tokens, _), context = u.shape, state["inputs"].shape[1]
-        reached = self._implicit(position, tokens, context)
-        new = {"inputs": u, "filter": jnp.broadcast_to(reached, (batch, *reached.shape))}
+        tokens, context = u.shape[1], state["inputs"].shape[1]
+        new = {"inputs": u, "filter": self._implicit(position, tokens, context)[None]}
         after = {
             name: lax.dynamic_update_slice_in_dim(state[name], z.astype(state[name].dtype), position, axis=1)
             for name, z in new.items()
         }
         lags = position - jnp.arange(context)
         if tokens == 1:
-            # Taps of each sequence, though all are equal: XLA's CPU backend is far slower with one for all.
+            # A sum, no product of matrices: with taps that are one for all, XLA's CPU backend is far slower.
             taps = jnp.where(lags[:, None] >= 0, after["filter"][:, jnp.maximum(lags, 0)], 0)
-            return jnp.einsum("bsc,bsc->bc", taps, after["inputs"])[:, None], after
+            return (taps * after["inputs"]).sum(1, keepdims=True), after
         # What the tokens before leave to the new ones, and the new ones among themselves.
         by_lag = after["filter"][0]
         before = jnp.where(lags[:, None] > 0, state["inputs"], 0)

@@ -1,19 +1,23 @@
 """Hyena-X; see `genomes.operators.hyena_x`."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 
 from proxies.axes import Array, Channels, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
 from proxies.kernels.project import project
-from proxies.operators.base import OperatorModule, fan_in
+from proxies.operators.base import OperatorModule, fan_in, taps
 
 
 class HyenaX(OperatorModule):
     """Its state holds the last inputs of the convolution. Hyena adds an inner convolution."""
 
+    exempt: ClassVar[frozenset[str]] = frozenset({"conv"})
+
     def setup(self) -> None:
         """Create the weights."""
-        self.in_proj, self.conv = self.weight("in_proj"), self.weight("conv")
+        self.in_proj, self.conv = self.weight("in_proj"), self.weight("conv", taps())
         self.out_proj = self.weight("out_proj", fan_in(self.residual_scale))
 
     def _inner(self, u: Channels) -> Channels:

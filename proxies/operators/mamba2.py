@@ -1,6 +1,7 @@
 """Mamba-2; see `genomes.operators.mamba2`."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_co
 from proxies.kernels.gated_state import head_decay, naive_gated_state, next_state, readout
 from proxies.kernels.project import project
 from proxies.kernels.rms_norm import rms_norm
-from proxies.operators.base import OperatorModule, constant, fan_in, spread, step_bias
+from proxies.operators.base import OperatorModule, constant, fan_in, spread, step_bias, taps
 
 Inputs = tuple[Array, Array, Array, Array]
 
@@ -19,9 +20,11 @@ Inputs = tuple[Array, Array, Array, Array]
 class Mamba2(OperatorModule):
     """Its state holds the last inputs of the convolution and one matrix a head (`V N`)."""
 
+    exempt: ClassVar[frozenset[str]] = frozenset({"conv"})
+
     def setup(self) -> None:
         """Create the weights; steps start from 0.001 to 0.1, decays from 1 to 16, as published."""
-        self.in_proj, self.conv = self.weight("in_proj"), self.weight("conv")
+        self.in_proj, self.conv = self.weight("in_proj"), self.weight("conv", taps())
         self.conv_bias = self.weight("conv_bias", constant(0))
         self.dt_bias = self.weight("dt_bias", spread(-3.0, -1.0, step_bias))
         self.a_log, self.d = self.weight("a_log", spread(1.0, 16.0, np.log)), self.weight("d", constant(1))

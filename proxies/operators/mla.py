@@ -16,8 +16,10 @@ from proxies.operators.base import NOTHING, OperatorModule, Rotate, Shared, cons
 class MLA(OperatorModule):
     """Its state holds the latent vectors and the rotated part of the keys.
 
-    Training projects keys and values of every head from the latent vectors; decoding never does: it projects
-    the queries into the latent space and the mixed latent vectors out of it.
+    Training projects keys and values of every head from the latent vectors (the expanded form); decoding
+    never does: it projects the queries into the latent space and the mixed latent vectors out of it (the
+    absorbed form). So do prompts, though they are counted in the smaller form: a chunk would have to expand
+    all tokens before it once more.
     """
 
     def setup(self) -> None:

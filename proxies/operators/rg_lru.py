@@ -1,6 +1,7 @@
 """Real-gated linear recurrent unit; see `genomes.operators.rg_lru`."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +11,19 @@ from proxies.axes import Array, Channels, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
 from proxies.kernels.linear_recurrence import linear_recurrence, naive_linear_recurrence
 from proxies.kernels.project import project
-from proxies.operators.base import OperatorModule, constant, fan_in, inverse_softplus, spread
+from proxies.operators.base import OperatorModule, constant, fan_in, inverse_softplus, spread, taps
 
 
 class RGLRU(OperatorModule):
     """Its state holds the last inputs of the convolution and the recurrence."""
 
+    exempt: ClassVar[frozenset[str]] = frozenset({"conv"})
+
     def setup(self) -> None:
         """Create the weights; decays at an open gate start between 0.9 and 0.999."""
         zeros = constant(0)
         self.linear_y, self.linear_x = self.weight("linear_y"), self.weight("linear_x")
-        self.conv, self.conv_bias = self.weight("conv"), self.weight("conv_bias", zeros)
+        self.conv, self.conv_bias = self.weight("conv", taps()), self.weight("conv_bias", zeros)
         self.input_gate, self.input_bias = self.weight("input_gate"), self.weight("input_gate_bias", zeros)
         self.recurrence_gate = self.weight("recurrence_gate")
         self.recurrence_bias = self.weight("recurrence_gate_bias", zeros)

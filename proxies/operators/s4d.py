@@ -1,5 +1,7 @@
 """S4D; see `genomes.operators.s4d`."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,8 @@ from proxies.operators.base import NOTHING, OperatorModule, Shared, constant, dr
 
 class S4D(OperatorModule):
     """Its state holds the complex states of each channel (`C N`)."""
+
+    exempt: ClassVar[frozenset[str]] = frozenset({"log_a_real", "a_imag", "c"})
 
     def setup(self) -> None:
         """Create the weights: S4D-Lin, `A_m = -1/2 + i pi m` (arXiv 2206.11893, section 4), and steps from

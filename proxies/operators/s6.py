@@ -1,6 +1,7 @@
 """S6; see `genomes.operators.s6`."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from proxies.operators.base import (
     fan_in,
     spread,
     step_bias,
+    taps,
 )
 
 
@@ -35,11 +37,13 @@ def _in_order(features: Features) -> tuple[Array, Array, Array, Array]:
 class S6(OperatorModule):
     """Its state holds the states of each channel (`N C`) and the last inputs of the convolution, if any."""
 
+    exempt: ClassVar[frozenset[str]] = frozenset({"conv", "a_log"})
+
     def setup(self) -> None:
         """Create the weights: S4D-Real, steps from 0.001 to 0.1 (arXiv 2312.00752, section 3.6)."""
         self.in_proj = self.weight("in_proj")
         if self.spec.kernel is not None:
-            self.conv, self.conv_bias = self.weight("conv"), self.weight("conv_bias", constant(0))
+            self.conv, self.conv_bias = self.weight("conv", taps()), self.weight("conv_bias", constant(0))
         self.dt_down, self.dt_up = self.weight("dt_down"), self.weight("dt_up")
         self.dt_bias = self.weight("dt_bias", spread(-3.0, -1.0, step_bias))
         self.a_log, self.d = self.weight("a_log", drawn(_counting)), self.weight("d", constant(1))

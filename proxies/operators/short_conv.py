@@ -1,21 +1,24 @@
 """Gated short convolution; see `genomes.operators.short_conv`."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax.numpy as jnp
 
 from proxies.axes import Array, Hidden, Position, State
 from proxies.kernels.causal_conv import causal_conv, conv_state, naive_causal_conv
 from proxies.kernels.project import project
-from proxies.operators.base import OperatorModule, fan_in
+from proxies.operators.base import OperatorModule, fan_in, taps
 
 
 class ShortConv(OperatorModule):
     """Its state holds the last gated inputs."""
 
+    exempt: ClassVar[frozenset[str]] = frozenset({"conv"})
+
     def setup(self) -> None:
         """Create the weights."""
-        self.in_proj, self.conv = self.weight("in_proj"), self.weight("conv")
+        self.in_proj, self.conv = self.weight("in_proj"), self.weight("conv", taps())
         self.out_proj = self.weight("out_proj", fan_in(self.residual_scale))
 
     def _apply(self, x: Hidden, convolve: Callable[[Array, Array], Array]) -> tuple[Hidden, Array]:

@@ -1,4 +1,4 @@
-"""What a task is: a pure function from (split, seed, index) to a batch of tokens, and a score.
+"""What a task is: a pure function from (split, seed, index) to a batch of tokens, and its trivial answers.
 
 Axes: N sequences in a batch, T positions in a sequence. Numpy only, so that data can be made and inspected
 without jax.
@@ -7,33 +7,24 @@ without jax.
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import Field, asdict, dataclass
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from functools import lru_cache
+from typing import Any, ClassVar, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genomes.errors import InvalidInput
-
-Split = Literal["train", "validation", "test"]
-Readout = Literal["next_token", "last_token"]
-Metric = Literal["accuracy", "bits_per_byte"]
+from genomes.errors import InvalidInput, named
+from proxies.tasks.baselines import Baseline, Questions, TrivialAnswers, in_row, measured, questions
+from proxies.tasks.batch import Batch as Batch
+from proxies.tasks.batch import Readout as Readout
+from proxies.tasks.batch import Split as Split
 
 MAX_VOCAB = 65536  # far beyond the 128 of the hardest MAD setting; keeps the tables of a batch small
 _SPLIT_NUMBERS: dict[str, int] = {split: number for number, split in enumerate(get_args(Split))}
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Sequences and what is asked about them.
-
-    `targets[n, t]` is to be predicted from `tokens[n, : t + 1]` (readout `next_token`), or from the whole
-    of `tokens[n]` (readout `last_token`). It counts where `weights[n, t]` is 1 and not where it is 0.
-    """
-
-    tokens: NDArray[np.int32]  # N T
-    targets: NDArray[np.int32]  # N T
-    weights: NDArray[np.float32]  # N T, 0 or 1, at least one 1 in each row
+FITTED_TOKENS = 2**17  # of the training stream, read to fit trivial answers
+_FITTED_ROWS = 64  # of a batch of them, few, as a batch may have tables of rows times vocabulary
 
 
 class Task(Protocol):
@@ -43,8 +34,10 @@ class Task(Protocol):
 
     name: ClassVar[str]  # in `TASKS`, e.g. "in-context-recall"
     readout: ClassVar[Readout]  # each position predicts its target, or the last one reconstructs them all
-    metric: ClassVar[Metric]  # what `score` counts
+    asks: ClassVar[str]  # what is to be predicted, in a few words
     resolution: ClassVar[float]  # the smallest difference between two scores that means something
+
+    def __hash__(self) -> int: ...
 
     @property
     def length(self) -> int:
@@ -64,25 +57,36 @@ class Task(Protocol):
     def batch(self, split: Split, seed: int, index: int, size: int) -> Batch:
         """The `index`-th batch of `size` sequences: a pure function of the task and these arguments."""
 
-    def score(self, loss: float, accuracy: float) -> float:
-        """Higher is better; from the mean loss (nats a judged token) and the share predicted rightly."""
+    def baselines(self, batches: Sequence[Batch]) -> tuple[Baseline, ...]:
+        """What trivial answers, fitted on training data, get on the judged tokens of these batches.
+
+        One or more; scores are measured from the best (`proxies.tasks.baselines`).
+        """
+
+    def bits_per_byte(self, loss: float) -> float | None:
+        """The mean loss (nats a judged token) as bits a byte of the test split; None where it is no text."""
 
 
 @dataclass(frozen=True)
 class Generated(ABC):
-    """A task whose sequences are drawn by a rule: scored by accuracy, identified by its settings.
+    """A task whose sequences are drawn by a rule: identified by its settings.
 
     A change to the rule of a task must raise its `generator_version`.
     """
 
     name: ClassVar[str]
     readout: ClassVar[Readout]
-    metric: ClassVar[Metric] = "accuracy"
+    asks: ClassVar[str]
     resolution: ClassVar[float] = 0.01
     generator_version: ClassVar[int]
 
     length: int
     vocab_size: int = 16
+
+    @property
+    def answers(self) -> range:
+        """The tokens that can be judged targets, by the rule; default: all."""
+        return range(self.vocab_size)
 
     @property
     def data_hash(self) -> str:
@@ -96,9 +100,28 @@ class Generated(ABC):
     def batch(self, split: Split, seed: int, index: int, size: int) -> Batch:
         """The `index`-th batch of `size` sequences: a pure function of the task and these arguments."""
 
-    def score(self, loss: float, accuracy: float) -> float:  # noqa: ARG002  (the loss is for text)
-        """The share of judged tokens predicted rightly, in [0, 1]."""
-        return accuracy
+    def baselines(self, batches: Sequence[Batch]) -> tuple[Baseline, ...]:
+        """What the trivial answers that any task has get on these batches (`proxies.tasks.baselines`)."""
+        with named(f"task {self.name}"):
+            return measured(_trivial_answers(self), tuple(batches))
+
+    def bits_per_byte(self, loss: float) -> float | None:  # noqa: ARG002  (the loss is for text)
+        """None: these are no bytes of a text."""
+        return None
+
+
+@lru_cache(maxsize=8)
+def _trivial_answers(task: Generated) -> TrivialAnswers:
+    training = training_questions(task, task.answers)
+    return in_row(np.bincount(training.target, minlength=task.vocab_size), training)
+
+
+def training_questions(task: Task, answers: range) -> Questions:
+    """What the first `FITTED_TOKENS` tokens of the training stream ask, in whole rows."""
+    rows = -(-FITTED_TOKENS // task.length)
+    sizes = [_FITTED_ROWS] * (rows // _FITTED_ROWS) + [rows % _FITTED_ROWS]
+    batches = [task.batch("train", 0, index, size) for index, size in enumerate(sizes) if size]
+    return questions(batches, task.readout, answers)
 
 
 def short_hash(content: dict[str, object]) -> str:

@@ -16,11 +16,13 @@ class Compression(Generated):
     """Uniform random tokens; the targets are the tokens themselves, all judged.
 
     A reader sees the hidden state of the last position and the position asked for, nothing else, so that
-    the score tells how much of the sequence the state holds. Guessing scores 1 / vocab_size.
+    the score tells how much of the sequence the state holds, beyond its last token and beyond how often each
+    token occurs, which a pool knows (`baselines`).
     """
 
     name: ClassVar[str] = "compression"
     readout: ClassVar[Readout] = "last_token"
+    asks: ClassVar[str] = "the whole row, from the hidden state of its last token"
     generator_version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

@@ -34,11 +34,13 @@ class FuzzyRecall(Generated):
     as soon as its last token is there, though keys may well share their first tokens; a value ends where it
     ended the first time. Judged: every token of the value of a key that occurred before, the first one at
     the last position of the key. Nothing else can be known: where a key is new its value is free, and which
-    key comes next always is. A row without any judged token repeats its first entry at once.
+    key comes next always is. A row without any judged token repeats its first entry at once. Scores start
+    from the best trivial answer (`baselines`), such as the commonest of the values' tokens so far.
     """
 
     name: ClassVar[str] = "fuzzy-recall"
     readout: ClassVar[Readout] = "next_token"
+    asks: ClassVar[str] = "the value, of several tokens, that a key of several was paired with"
     generator_version: ClassVar[int] = 1
 
     motif: int = 3
@@ -50,6 +52,11 @@ class FuzzyRecall(Generated):
         most = min(self.vocab_size // 2, MAX_PAIRS)
         require_int(self.name, "pairs", self.pairs, 1, most, f"half the vocabulary, at most {MAX_PAIRS}")
         require_int(self.name, "length", self.length, 3 * self.motif, reason="3 motifs: key, value, key")
+
+    @property
+    def answers(self) -> range:
+        """The tokens of values."""
+        return range(self.vocab_size // 2, self.vocab_size)
 
     def batch(self, split: Split, seed: int, index: int, size: int) -> Batch:
         """The `index`-th batch of `size` sequences: a pure function of the task and these arguments."""

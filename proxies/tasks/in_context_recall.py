@@ -28,16 +28,23 @@ class InContextRecall(Generated):
     Keys are drawn uniformly, with repetition; the map from key to value is drawn anew for every row (two
     keys may share a value). Judged: the positions of keys that occurred before, whose value is then known.
     A row in which no key repeats gets its first key again as its second, so that each row asks something.
-    Guessing scores 2 / vocab_size.
+    Scores start from the best trivial answer (`baselines`): the commonest value so far is right far more
+    often than 2 / vocab_size.
     """
 
     name: ClassVar[str] = "in-context-recall"
     readout: ClassVar[Readout] = "next_token"
+    asks: ClassVar[str] = "the value that a key was paired with earlier in the row"
     generator_version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         require_int(self.name, "length", self.length, 3, reason="key, value and the key again")
         require_halves(self.name, self.vocab_size)
+
+    @property
+    def answers(self) -> range:
+        """The values."""
+        return range(self.vocab_size // 2, self.vocab_size)
 
     def batch(self, split: Split, seed: int, index: int, size: int) -> Batch:
         """The `index`-th batch of `size` sequences: a pure function of the task and these arguments."""

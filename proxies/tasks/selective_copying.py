@@ -18,11 +18,13 @@ class SelectiveCopying(Generated):
 
     The last two tokens of the vocabulary are the blank and the separator, the others are content, drawn
     uniformly at places drawn uniformly. Judged: the separator, which predicts the first copy, and every copy
-    but the last, which predicts the next one. Guessing scores 1 / (vocab_size - 2).
+    but the last, which predicts the next one. Scores start from the best trivial answer (`baselines`), such
+    as the commonest content so far.
     """
 
     name: ClassVar[str] = "selective-copying"
     readout: ClassVar[Readout] = "next_token"
+    asks: ClassVar[str] = "the tokens scattered among blanks, in order"
     generator_version: ClassVar[int] = 1
 
     copy: int = 8
@@ -32,6 +34,11 @@ class SelectiveCopying(Generated):
         require_int(self.name, "copy", self.copy, 1)
         reason = f"2 * copy + 2, for the {self.copy} tokens to copy, 2 blanks and the copies"
         require_int(self.name, "length", self.length, 2 * self.copy + 2, reason=reason)
+
+    @property
+    def answers(self) -> range:
+        """Content: all tokens but the blank and the separator."""
+        return range(self.vocab_size - 2)
 
     def batch(self, split: Split, seed: int, index: int, size: int) -> Batch:
         """The `index`-th batch of `size` sequences: a pure function of the task and these arguments."""

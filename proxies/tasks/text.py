@@ -1,11 +1,11 @@
 """Next-token prediction on text: the standard library of this Python, or the user's own files.
 
-Scored in bits a byte of the held-out text, which can be compared between tokenizers.
+Its loss is also given in bits a byte of the held-out text, which can be compared between tokenizers.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genomes.errors import InvalidInput
-from proxies.tasks.base import Batch, Metric, Readout, Split, require_int, short_hash, stream
+from proxies.tasks.base import (
+    Batch,
+    Readout,
+    Split,
+    require_int,
+    short_hash,
+    stream,
+    training_questions,
+)
+from proxies.tasks.baselines import Baseline, TrivialAnswers, measured, row_counters, unchanging
+from proxies.tasks.bigrams import bigram
 from proxies.tasks.corpus import documents_at, standard_library
 
 STDLIB = "python-stdlib"
@@ -55,7 +65,7 @@ class Text:
 
     name: ClassVar[str] = "text"
     readout: ClassVar[Readout] = "next_token"
-    metric: ClassVar[Metric] = "bits_per_byte"
+    asks: ClassVar[str] = "the next token of text: a byte, or a tokenizer's"
     resolution: ClassVar[float] = 0.01
     generator_version: ClassVar[int] = 1
 
@@ -118,13 +128,27 @@ class Text:
         windows = tokens[starts[:, None] + np.arange(self.length + 1)].astype(np.int32)
         return Batch(windows[:, :-1], windows[:, 1:], np.ones((size, self.length), np.float32))
 
-    def score(self, loss: float, accuracy: float) -> float:  # noqa: ARG002  (the accuracy is for recall)
-        """Minus bits a byte: loss (nats a token) / ln 2 * tokens a byte of the test split."""
+    def baselines(self, batches: Sequence[Batch]) -> tuple[Baseline, ...]:
+        """What trivial answers get on these batches, unigrams and bigrams among them."""
+        return measured(_trivial_answers(self), tuple(batches))
+
+    def bits_per_byte(self, loss: float) -> float:
+        """Loss (nats a token) / ln 2 * tokens a byte of the test split."""
         tokens_per_byte = 1.0
         if self.tokenizer is not None:
             corpus = self.corpus
             tokens_per_byte = len(corpus.tokens["test"]) / corpus.split_bytes["test"]
-        return -loss / math.log(2) * tokens_per_byte
+        return loss / math.log(2) * tokens_per_byte
+
+
+@lru_cache(maxsize=4)
+def _trivial_answers(task: Text) -> TrivialAnswers:
+    tokens = task.corpus.tokens["train"]
+    training = training_questions(task, range(task.vocab_size))
+    counts = np.bincount(tokens, minlength=task.vocab_size)
+    unigram = unchanging("unigram", counts, task.vocab_size)
+    known = (unigram, bigram(tokens, counts, unigram), *row_counters(unigram, training))
+    return TrivialAnswers(training.readout, training.answers, known)
 
 
 @lru_cache(maxsize=4)

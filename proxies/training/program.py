@@ -1,7 +1,7 @@
-"""Training a proxy: the loss, the optimizer (AdamW, clipped) and the compiled program that makes steps."""
+"""Training a proxy: the loss and the compiled program that makes steps."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax  # type: ignore[import-untyped]
 from flax import linen as nn
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from proxies.kernels.project import project
 from proxies.model import Model
 from proxies.operators.base import constant, fan_in, normal
 from proxies.tasks.base import Batch, Readout
+from proxies.training.optimizer import adamw
 
 VOCABULARY_MULTIPLE = 256
 """Vocabularies are filled up to a multiple of this, so that the tasks of a candidate share one program."""
@@ -29,8 +29,8 @@ COMPILER_OPTIONS: dict[str, dict[str, bool | str]] = {"cpu": {"xla_backend_optim
 STEPS_A_CALL = 4
 """Most steps in one call of the program; enough to hide the dispatch."""
 
-BETA_1, BETA_2, CLIP = 0.9, 0.95, 1.0
-"""AdamW's decays of its moments, and the largest norm of a gradient."""
+NEVER = -1e30
+"""Logit of a token that the task does not have: its chance and its gradient are 0."""
 
 LOAD_BALANCE_COEFFICIENT = 0.01
 """Weight in training of the mean load-balancing loss of the mixtures of experts (arXiv 2101.03961, section
@@ -102,9 +102,11 @@ class Program:
     seconds: float
 
     def steps(
-        self, state: TrainingState, batches: list[Batch], rates: NDArray[np.float32]
+        self, state: TrainingState, batches: Sequence[Batch], rates: NDArray[np.float32], vocabulary: int
     ) -> tuple[TrainingState, Metrics]:
         """One step a batch, at these learning rates; consumes `state`.
+
+        Tokens lie in [0, vocabulary); logits of others are left out.
 
         The last call is filled up with batches that the program skips, so every number of steps is made by
         the same program, and a training gives the same bits however it is cut into pieces.
@@ -118,18 +120,21 @@ class Program:
                 for name in ("tokens", "targets", "weights")
             ]
             rate = np.pad(rates[start : start + len(part)], (0, missing))
-            state, metrics = self.run(state, np.arange(STEPS_A_CALL) < len(part), *arrays, rate)
+            sizes = np.full(STEPS_A_CALL, vocabulary, np.int32)
+            state, metrics = self.run(state, np.arange(STEPS_A_CALL) < len(part), *arrays, sizes, rate)
             measured.append([np.asarray(metric)[: len(part)] for metric in metrics])
         return state, Metrics(*map(np.concatenate, zip(*measured, strict=True)))
 
-    def evaluate(self, state: TrainingState, batches: list[Batch]) -> tuple[float, float, float]:
+    def evaluate(
+        self, state: TrainingState, batches: Sequence[Batch], vocabulary: int
+    ) -> tuple[float, float, float]:
         """Mean loss, accuracy and load-balancing loss a judged token; leaves `state` as it is.
 
         The training program at learning rate 0, on a copy: a second program would take longer to compile
         than it saves on proxies of this size.
         """
         copy = jax.tree.map(jnp.copy, state)
-        _, metrics = self.steps(copy, batches, np.zeros(len(batches), np.float32))
+        _, metrics = self.steps(copy, batches, np.zeros(len(batches), np.float32), vocabulary)
         judged = np.array([batch.weights.sum() for batch in batches])
         loss, accuracy, balance = (float((m * judged).sum() / judged.sum()) for m in metrics)
         return loss, accuracy, balance
@@ -144,7 +149,7 @@ def initial_state(architecture: Architecture, readout: Readout, length: int, see
     """Weights drawn from the seed, moments of zero."""
     proxy = Proxy(architecture, readout, length)
     parameters = proxy.init(jax.random.key(seed), method="create")["params"]
-    return TrainingState(parameters, _optimizer(0.0).init(parameters))
+    return TrainingState(parameters, adamw(architecture, 0.0).init(parameters))
 
 
 @lru_cache(maxsize=2)
@@ -157,15 +162,15 @@ def compile_program(
 ) -> Program:
     """Compile the training of an architecture; kept for the trials that follow."""
     proxy = Proxy(architecture, readout, length)
-    optimizer = _optimizer(weight_decay)
+    optimizer = adamw(architecture, weight_decay)
 
     def loss(
-        parameters: Any, tokens: Tokens, targets: Tokens, weights: Array
+        parameters: Any, tokens: Tokens, targets: Tokens, weights: Array, vocabulary: Array
     ) -> tuple[Array, tuple[Array, Array, Array]]:
         logits, sown = proxy.apply({"params": parameters}, tokens, mutable=["losses"])
         balances = jax.tree.leaves(sown)
         balance = sum(balances, jnp.float32(0)) / max(len(balances), 1)
-        mean, accuracy = judge(logits, targets, weights)
+        mean, accuracy = judge(logits, targets, weights, vocabulary)
         return mean + LOAD_BALANCE_COEFFICIENT * balance, (mean, accuracy, balance)
 
     def step(
@@ -194,35 +199,35 @@ def compile_program(
     parameters = jax.eval_shape(lambda: proxy.init(jax.random.key(0), method="create")["params"])
     state = TrainingState(parameters, jax.eval_shape(optimizer.init, parameters))
     shape = (STEPS_A_CALL, batch, length)
-    wanted, integers, weights, rates = (
+    wanted, integers, weights, sizes, rates = (
         jax.eval_shape(lambda s=s, d=d: jnp.zeros(s, d))
         for s, d in (
             ((STEPS_A_CALL,), bool),
             (shape, jnp.int32),
             (shape, jnp.float32),
+            ((STEPS_A_CALL,), jnp.int32),
             ((STEPS_A_CALL,), jnp.float32),
         )
     )
-    traced = jax.jit(run, donate_argnums=0).lower(state, wanted, integers, integers, weights, rates)
+    traced = jax.jit(run, donate_argnums=0).lower(state, wanted, integers, integers, weights, sizes, rates)
     compiled = traced.compile(COMPILER_OPTIONS.get(jax.default_backend()))
     return Program(compiled, time.perf_counter() - started)
 
 
-def judge(logits: Float[Array, "B T W"], targets: Tokens, weights: Array) -> tuple[Array, Array]:
-    """Mean loss and accuracy of the judged tokens."""
+def judge(
+    logits: Float[Array, "B T W"], targets: Tokens, weights: Array, vocabulary: Array | int
+) -> tuple[Array, Array]:
+    """Mean loss and accuracy of the judged tokens among tokens in [0, vocabulary), W or fewer.
+
+    A target that ties with k others for the largest logit counts 1 / (k + 1): what breaking ties at random
+    gives in expectation.
+    """
     target = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    logits = jnp.where(jnp.arange(logits.shape[-1]) < vocabulary, logits, NEVER)
     judged = jnp.maximum(weights.sum(), 1.0)
-    # The target is predicted when nothing is above it: a maximum is far cheaper than an argmax.
-    right = (target >= logits.max(-1)) * weights
+    # A maximum and a count of its equals are far cheaper than an argmax.
+    largest = logits.max(-1)
+    equals = (logits == largest[..., None]).sum(-1)
+    right = (target >= largest) / jnp.maximum(equals, 1) * weights
     losses = (jax.nn.logsumexp(logits, axis=-1) - target) * weights
     return losses.sum() / judged, right.sum() / judged
-
-
-def _optimizer(weight_decay: float) -> optax.GradientTransformation:
-    """Clipped AdamW without its learning rate; matrices decay, vectors do not.
-
-    Clipping and moments work on one flat vector: fewer, larger loops to compile and run.
-    """
-    matrices: Callable[[Any], Any] = lambda tree: jax.tree.map(lambda p: p.ndim > 1, tree)  # noqa: E731
-    adam = optax.chain(optax.clip_by_global_norm(CLIP), optax.scale_by_adam(BETA_1, BETA_2))
-    return optax.chain(optax.flatten(adam), optax.add_decayed_weights(weight_decay, matrices))

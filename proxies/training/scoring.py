@@ -7,7 +7,7 @@ every token: the same for every operator, since each can take a step. The task's
 one, belongs to no deployed model and is left as it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,12 +33,15 @@ class Decoding:
 
     run: Callable[..., tuple[Array, Array]]
 
-    def evaluate(self, state: TrainingState, batches: list[Batch]) -> tuple[float, float, None]:
+    def evaluate(
+        self, state: TrainingState, batches: Sequence[Batch], vocabulary: int
+    ) -> tuple[float, float, None]:
         """Mean loss and accuracy a judged token, as `proxies.training.program.Program.evaluate` gives them.
 
         The loss is NaN where the state is not finite as stored.
         """
-        metrics = [self.run(state.parameters, b.tokens, b.targets, b.weights) for b in batches]
+        size = np.int32(vocabulary)
+        metrics = [self.run(state.parameters, b.tokens, b.targets, b.weights, size) for b in batches]
         judged = np.array([batch.weights.sum() for batch in batches])
         loss, accuracy = (
             float((np.array(m) * judged).sum() / judged.sum()) for m in zip(*metrics, strict=True)
@@ -74,7 +77,9 @@ def compile_decoding(architecture: Architecture, readout: Readout, batch: int, l
     assert cache is not None
     model, proxy = Model(architecture.bare), Proxy(architecture.bare, readout, length)
 
-    def run(parameters: Any, tokens: Tokens, targets: Tokens, weights: Array) -> tuple[Array, Array]:
+    def run(
+        parameters: Any, tokens: Tokens, targets: Tokens, weights: Array, vocabulary: Array
+    ) -> tuple[Array, Array]:
         def step(state: Any, inputs: tuple[Array, Array]) -> tuple[Any, Array]:
             position, token = inputs
             hidden, after = model.apply(
@@ -86,7 +91,7 @@ def compile_decoding(architecture: Architecture, readout: Readout, batch: int, l
         state, hidden = jax.lax.scan(step, empty, (jnp.arange(length), tokens.T))
         hidden = hidden.swapaxes(0, 1)
         logits: Array = proxy.apply({"params": parameters}, hidden, method="read_out")  # type: ignore[assignment]
-        loss, accuracy = judge(logits, targets, weights)
+        loss, accuracy = judge(logits, targets, weights, vocabulary)
         whole = jnp.stack([jnp.isfinite(entry).all() for entry in jax.tree.leaves(state)] or [True]).all()
         return jnp.where(whole, loss, jnp.nan), accuracy
 
@@ -94,5 +99,5 @@ def compile_decoding(architecture: Architecture, readout: Readout, batch: int, l
     integers, numbers = (
         jax.eval_shape(lambda d=d: jnp.zeros((batch, length), d)) for d in (jnp.int32, jnp.float32)
     )
-    traced = jax.jit(run).lower(parameters, integers, integers, numbers)
+    traced = jax.jit(run).lower(parameters, integers, integers, numbers, np.int32(0))
     return Decoding(traced.compile(COMPILER_OPTIONS.get(jax.default_backend())))

@@ -34,7 +34,11 @@ class TrialLog:
 
     def close(self, result: TrialResult) -> None:
         """Write the files; the result stands last and whole, so its presence means the trial is done."""
-        self.say(result.cause or f"loss {result.loss:.4f}, accuracy {result.accuracy:.4f} on the test stream")
+        if result.cause is None:
+            figures = f"loss {result.loss:.4f}, accuracy {result.accuracy:.4f}, score {result.score:.4f}"
+            self.say(f"{figures} (0: {result.baseline}) on the test stream")
+        else:
+            self.say(result.cause)
         if self.directory is None:
             return
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -13,15 +13,17 @@ import yaml
 
 from archsearch.campaign.directory import load_run
 from archsearch.campaign.file import Campaign
+from archsearch.campaign.ledger import TrialRecord
 from archsearch.campaign.status import status
 from archsearch.launch import Workers, resume, run
 from archsearch.reporting.report import write_report
 from genomes import InvalidInput, load_architecture
 from support import campaigns, interrupting
-from support.pages import csv_rows
+from support.pages import Page, csv_rows
 
-PATIENCE_S = 120.0
+PATIENCE_S = 400.0
 TWO = Workers("local", None, 2)
+DEEPER = "reference lfm2 is trained with 6 blocks where candidates have at most 3"
 
 
 def archsearch(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -86,31 +88,77 @@ def test_a_run_leaves_the_promised_files(base, campaign):
     assert list(base.rglob("*.tmp")) + list(base.rglob(".*")) == []
 
 
+def trials_by_job(path: Path) -> dict[tuple[str, int], list[TrialRecord]]:
+    """The trials that each candidate took at each rung."""
+    ledger = load_run(path).ledger
+    jobs = campaigns.events(path, "job")
+    return {(job["candidate"], job["rung"]): [ledger.trials[key] for key in job["asked"]] for job in jobs}
+
+
 def test_the_counts_add_up(base):
     results = load_run(base).results()
     evaluated = [c for c in results.candidates if c.status == "evaluated"]
     searched = [c for c in evaluated if c.origin == "searched"]
     assert len(searched) == campaigns.SEARCHED
     assert sum(c.generation == 0 for c in searched) == 3
-    assert [c.name for c in evaluated if c.origin == "reference"] == ["transformer++", "lfm2"]
+    assert [c.name for c in evaluated if c.origin == "reference"] == ["transformer++", "lfm2", "qwen3"]
     fingerprints = [c.fingerprint for c in results.candidates]
     assert len(set(fingerprints)) == len(fingerprints)
     assert len({c.pattern for c in searched}) == len(searched)
     assert {path.name for path in (base / "candidates").iterdir()} == set(fingerprints)
-    # two tasks for each candidate at each rung that it reached
     counts = campaigns.trial_counts(base)
     assert set(counts.values()) == {1}
-    promoted = sum(c.rung == 1 for c in evaluated)
-    assert promoted >= campaigns.REFERENCES + 1 + 1
-    assert len(counts) == 2 * len(evaluated) + 2 * promoted
+    promoted = {c.fingerprint for c in evaluated if c.rung == 1}
+    assert len(promoted) >= campaigns.REFERENCES + 1 + 1
+    # two rates for each task at the first rung, the best and perhaps a close one at the next
+    by_job = trials_by_job(base)
+    assert {fingerprint for fingerprint, rung in by_job if rung == 0} == {c.fingerprint for c in evaluated}
+    assert {fingerprint for fingerprint, rung in by_job if rung == 1} == promoted
+    for (fingerprint, rung), trials in by_job.items():
+        is_reference = results.candidate(fingerprint).origin == "reference"
+        for task in ("text", "in-context-recall"):
+            replicates = [t.replicate for t in trials if t.task == task]
+            assert set(replicates) == set(range(3 if is_reference and rung < 2 else 1))
+            assert replicates.count(0) in ({2}, {1, 2}, {1})[rung]
+            assert all(replicates.count(replicate) == 1 for replicate in set(replicates) - {0})
     assert len(csv_rows(base / "report" / "trials.csv")) == len(counts)
     assert len(csv_rows(base / "report" / "candidates.csv")) == len(fingerprints)
 
 
 def test_a_promoted_trial_goes_on_from_the_shorter_one(base):
     trials = load_run(base).ledger.trials.values()
-    assert {t.result.resumed_from_step for t in trials if t.rung == 1} == {4}  # the decay of 5 steps: 1
-    assert {t.result.resumed_from_step for t in trials if t.rung == 0} == {0}
+    first = [t for t in trials if t.replicate == 0]
+    assert {t.result.resumed_from_step for t in first if t.rung == 1} == {4}  # the decay of 5 steps: 1
+    assert {t.result.resumed_from_step for t in first if t.rung == 0} == {0}
+
+
+def test_data_are_common_to_all_candidates_and_weights_are_their_own(base):
+    trials = load_run(base).ledger.trials.values()
+    for rung in range(3):
+        for replicate in {t.replicate for t in trials if t.rung == rung}:
+            alike = [t for t in trials if (t.rung, t.replicate) == (rung, replicate)]
+            assert len({t.result.config["data_seed"] for t in alike}) == 1
+            assert len({t.result.seed for t in alike}) == len({t.candidate for t in alike})
+    streams = {(t.rung == 2, t.replicate, t.result.config["data_seed"]) for t in trials}
+    assert len({seed for *_, seed in streams}) == len(streams) == 3 + 1
+
+
+def test_the_front_and_the_references_are_trained_anew_at_the_end(base):
+    results, loaded = load_run(base).results(), load_run(base)
+    again = {fingerprint for fingerprint, rung in trials_by_job(base) if rung == 2}
+    front = {results.candidate(identifier).fingerprint for identifier in results.front}
+    assert again == front | {c.fingerprint for c in results.candidates if c.origin == "reference"}
+    for trial in loaded.ledger.trials.values():
+        if trial.rung < 2:
+            continue
+        assert (trial.result.steps, trial.result.resumed_from_step) == (10, 0)
+        proxy = loaded.ledger.candidates[trial.candidate].proxy
+        chosen = loaded.standing.chosen(proxy, 1)[trial.task, 0]
+        assert trial.result.learning_rate == chosen.result.learning_rate
+        assert trial.result.seed != chosen.result.seed
+        assert not (base / trial.directory / "checkpoint").exists()
+    order = [(event["rung"], event["at"]) for event in campaigns.events(base, "job")]
+    assert max(at for rung, at in order if rung < 2) <= min(at for rung, at in order if rung == 2)
 
 
 def test_the_front_is_of_the_last_rung_and_not_dominated(base):
@@ -124,7 +172,7 @@ def test_the_front_is_of_the_last_rung_and_not_dominated(base):
     def axes(c):
         return [sign * c.objectives[o.name] for sign, o in zip(signs, results.objectives, strict=True)]
 
-    rivals = [axes(c) for c in results.candidates if c.rung == 1]
+    rivals = [axes(c) for c in results.candidates if c.rung == 1 and c.breaks is None]
     for winner in map(axes, front):
         assert not [r for r in rivals if r != winner and all(a <= b for a, b in zip(r, winner, strict=True))]
     row = csv_rows(base / "report" / "front.csv")[0]
@@ -146,7 +194,10 @@ def test_bounds_reject_before_training_and_say_why(base):
     searched = [c for c in results.candidates if c.origin == "searched" and c.status == "evaluated"]
     assert max(c.objectives["parameters"] for c in searched) <= 190_000
     # references are measured whatever the bounds say
-    assert results.candidate("lfm2").objectives["parameters"] > 190_000
+    lfm2 = results.candidate("lfm2")
+    assert lfm2.objectives["parameters"] > 190_000
+    assert lfm2.status == "evaluated" and "above at_most" in (lfm2.breaks or "")
+    assert lfm2.id not in results.front
 
 
 def test_status_has_the_keys_of_the_design(base):
@@ -170,6 +221,8 @@ def test_status_has_the_keys_of_the_design(base):
     assert sum(found["worker_time"].values()) == pytest.approx(1, abs=0.01)
     assert 0 < found["worker_time"]["training"] < 1
     assert found["damaged_journal_lines"] == []
+    assert found["deeper_references"] == [DEEPER]
+    assert DEEPER[1:] in Page(base / "report" / "index.html").text
 
 
 def test_a_run_never_overwrites(base, campaign, tmp_path):
@@ -263,7 +316,7 @@ def test_a_damaged_journal_is_mended_from_the_files(base, copy, kind):
     write_report(load_run(copy).results(), copy / "report")
     said: list[str] = []
     resume(copy, TWO, say=said.append)
-    assert [f"line {n} is damaged" in line for n, line in zip((number + 1, len(lines)), said, strict=True)]
+    said = [line for line in said if "is damaged" in line]
     assert all(f"line {n} is damaged" in line for n, line in zip((number + 1, len(lines)), said, strict=True))
     assert campaigns.outcome(copy) == campaigns.outcome(base)
     assert trial_files(copy) == before  # nothing was trained again
@@ -323,7 +376,7 @@ def cut_after(path: Path, kind: str, count: int) -> None:
 
 def test_a_candidate_that_fails_is_recorded_and_the_campaign_goes_on(base, copy):
     first = next(c for c in load_run(base).results().candidates if c.origin == "searched" and c.rung >= 0)
-    cut_after(copy, "candidate", 2)  # the references
+    cut_after(copy, "candidate", campaigns.REFERENCES)
     shutil.rmtree(copy / "candidates" / first.fingerprint)
     (copy / "candidates" / first.fingerprint).mkdir()
     (copy / "candidates" / first.fingerprint / "trials").write_text("in the way", encoding="utf-8")
@@ -357,9 +410,8 @@ def test_a_space_that_runs_out_ends_cleanly(text, tmp_path):
     data = campaigns.tiny(text)
     data["space"] = {"preset": None, "blocks": 1, "classes": {"any": ["attention", "swiglu(2)", "s5"]}}
     data["search"]["population"] = 5
-    data["references"] = ["transformer++"]
     data["tasks"] = data["tasks"][1:]
-    data["budget"] |= {"rungs": [5], "learning_rates": [1e-3]}
+    data["budget"] |= {"rungs": [5]}
     results = run(campaigns.load(tmp_path, data), tmp_path / "run", TWO)
     searched = [c for c in results.candidates if c.origin == "searched" and c.status == "evaluated"]
     assert results.finished
@@ -370,12 +422,46 @@ def test_a_space_that_runs_out_ends_cleanly(text, tmp_path):
 def test_where_bounds_reject_all_the_run_fails_and_says_why(text, tmp_path):
     data = campaigns.tiny(text)
     data["objectives"][-1]["at_most"] = 1000
-    data["references"] = ["transformer++"]
     data["tasks"] = data["tasks"][1:]
-    data["budget"] |= {"rungs": [5], "learning_rates": [1e-3]}
-    with pytest.raises(RuntimeError, match="bounds rejected"):
-        run(campaigns.load(tmp_path, data), tmp_path / "run", TWO)
-    assert status(tmp_path / "run")["rejected"] > 100
+    data["budget"] |= {"rungs": [5]}
+    file, out = campaigns.write(tmp_path / "tiny.yaml", data), tmp_path / "run"
+    done = archsearch("run", file, "--out", out, "--executor", "local", "--workers", "2")
+    assert done.returncode == 1
+    rejected = status(out)["rejected"]
+    assert rejected > 100
+    assert (
+        f"bounds rejected {rejected}, 0 failed and 0 went no further; {rejected} times: param" in done.stderr
+    )
+    assert "above at_most = 1000" in done.stderr
+    assert "goes on from here" not in done.stderr
+    assert (out / "report" / "index.html").is_file()
+    assert not [event for event in campaigns.events(out, "job") if event["rung"] == 1], "nothing to judge"
+    again = archsearch("resume", out)
+    assert (again.returncode, again.stderr) == (1, done.stderr[done.stderr.index("archsearch: ") :])
+
+
+@pytest.mark.parametrize("version", [2, None])
+def test_a_run_of_another_training_version_is_finished_or_refused(copy, version):
+    journal = copy / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    for line in lines:
+        if line["event"] == "run":
+            del line["training"]
+        for trial in line.get("trials", ()):
+            trial["result"]["versions"].pop("training")
+            if version is not None:
+                trial["result"]["versions"]["training"] = str(version)
+    whole = [json.dumps(line) + "\n" for line in lines]
+    journal.write_text("".join(whole), encoding="utf-8")
+    assert resume(copy, TWO).finished
+    journal.write_text("".join(whole[:-1]), encoding="utf-8")
+    before = trial_files(copy)
+    done = archsearch("resume", copy)
+    assert done.returncode == 2
+    assert f"{copy}: version of the training code = {version or 1}; legal: 3" in done.stderr
+    assert f"archsearch run {copy / 'campaign.yaml'} --out NEW" in done.stderr
+    assert journal.read_text("utf-8") == "".join(whole[:-1])
+    assert trial_files(copy) == before
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def tiny(folder: Path) -> dict[str, Any]:
         {"metric": "peak_memory_bytes", "device": "galaxy-s24-ultra-cpu", "context": 2048, "weights": "int8"},
         {"metric": "state_bytes", "context": 512},
     ]
-    data["tasks"], data["references"] = data["tasks"][1:], ["lfm2"]
+    data["tasks"] = data["tasks"][1:]
     return data
 
 
@@ -193,7 +193,7 @@ def test_types_without_curves_are_told_before_the_run(campaign, tmp_path) -> Non
         run(campaigns.load(tmp_path, data), tmp_path / "run", ONE, say=said.append)
     assert not (tmp_path / "run").exists()
     types = [(w, c) for w in CHOICES["weights"] for c in CHOICES["cache"] if (w, c) != ("float32", "float32")]
-    assert said == [
+    assert said == campaign.deeper_references() + [
         f"{profile} has no curves for float32 with weights {w} and cache {c}: candidates so stored are "
         "priced by the roofline"
         for w, c in types
@@ -205,7 +205,7 @@ def test_a_reference_that_a_runtime_does_not_run_is_named_not_its_types(campaign
     profile.write_text(calibrated("llama.cpp-cpu").to_yaml(), encoding="utf-8")
     data = campaign.model_dump(mode="json")
     data["objectives"][1]["device"] = str(profile)
-    data["references"] = ["mamba2-hybrid", "lfm2"]
+    data["references"], data["target"]["blocks"] = ["mamba2-hybrid", "lfm2", "qwen3"], 8
     with pytest.raises(
         InvalidInput, match=r"^reference mamba2-hybrid: .* \(mamba2\) was not measured with llama.cpp"
     ):
@@ -306,7 +306,10 @@ def test_seeds_leave_out_what_is_stored(base, campaign, tmp_path) -> None:
     record = next(iter(standing.ledger.candidates.values()))
     architectures = [parse_layout(text).at(campaign.proxy) for text in (LAYOUT, f"{LAYOUT} weights=int8")]
     evaluator.proxies = {a.fingerprint: a for a in architectures}
-    bare, rounded = (evaluator.plans(replace(record, proxy=a.fingerprint), 0) for a in architectures)
+    bare, rounded = (
+        [plan for task in evaluator.plans(replace(record, proxy=a.fingerprint), 0) for plan in task]
+        for a in architectures
+    )
     assert [plan.seed for plan in bare] == [plan.seed for plan in rounded]
     assert not {plan.key for plan in bare} & {plan.key for plan in rounded}
 
@@ -355,8 +358,8 @@ def test_the_example_runs(tmp_path) -> None:
             "search.population=3",
             "search.generations=2",
         ),
-        *("budget.batch=4", "budget.rungs=[5,10]", "budget.learning_rates=[0.003]"),
-        *("budget.evaluation_batches=1", "references=[lfm2]", "tasks=[{task: fuzzy-recall}]"),
+        *("budget.batch=4", "budget.rungs=[5,10]", "budget.learning_rates=[0.003,0.01]"),
+        *("budget.evaluation_batches=1", "references=[lfm2,llama,qwen3]", "tasks=[{task: fuzzy-recall}]"),
     ]
     example = load_campaign(ROOT / "examples/quantised.yaml", shrunk)
     assert run(example, tmp_path / "run", ONE).front

@@ -1,5 +1,6 @@
 """Accounting: exact counts of published models, and closed forms written here a second time."""
 
+from itertools import pairwise
 from math import isclose, prod
 
 import pytest
@@ -181,19 +182,78 @@ def test_architectures_follow_their_closed_forms(architecture: Architecture, con
     assert accounting.head_flops(architecture) == 2 * architecture.width * architecture.vocab_size
 
 
+def cheaper_at_once(op: Operator, tokens: int) -> bool:
+    """Whether a prompt has a cheaper form than its tokens one after the other."""
+    match op:
+        case MLA(rank=rank, head_dim=size):
+            return rank > size
+        case Hyena(filter_length=None):
+            return tokens > 120
+        case Difference(plus=plus, minus=minus):
+            return cheaper_at_once(plus, tokens) or cheaper_at_once(minus, tokens)
+        case _:
+            return False
+
+
 @settings(deadline=None)
 @given(operators, st.integers(1, 100), st.integers(1, 60))
-def test_prefill_is_the_sum_of_decoding(op: Operator, width: int, tokens: int) -> None:
+def test_prefill_is_the_sum_of_decoding_or_less(op: Operator, width: int, tokens: int) -> None:
     decoded = sum(op.decode_flops(width, context) for context in range(1, tokens + 1))
-    assert op.prefill_flops(width, tokens) == decoded
+    counted = op.prefill_flops(width, tokens)
+    if cheaper_at_once(op, tokens):
+        assert tokens * op.decode_flops(width, 0) < counted < decoded
+    else:
+        assert counted == decoded
+
+
+def test_prompts_of_latent_attention_by_hand() -> None:
+    """The sizes of DeepSeek-V2-Lite: keys and values of 16 heads are made once a token, then each pair of
+    tokens meets in 192 channels and 128; absorbed, it would be in 576 and 512."""
+    op, width = MLA(heads=16, head_dim=128, rope_dim=64, rank=512), 2048
+    query, latent, keys_and_values, out = 2048 * 16 * 192, 2048 * 576, 512 * 16 * 256, 16 * 128 * 2048
+    token = 2 * (query + latent + keys_and_values + out)
+    for tokens, times in ((4096, 2.04), (32768, 3.06)):
+        pairs = tokens * (tokens + 1) // 2
+        assert op.prefill_flops(width, tokens) == tokens * token + pairs * 2 * 16 * (192 + 128)
+        absorbed = tokens * token + pairs * 2 * 16 * (576 + 512)
+        assert absorbed == sum(op.decode_flops(width, t) for t in range(1, tokens + 1))
+        assert absorbed / op.prefill_flops(width, tokens) == pytest.approx(times, abs=0.01)
+
+
+def test_prompts_of_a_small_latent_vector_are_absorbed() -> None:
+    op = MLA(heads=4, head_dim=64, rope_dim=32, rank=16)
+    assert op.prefill_flops(256, 500) == sum(op.decode_flops(256, t) for t in range(1, 501))
+
+
+def test_prompts_of_an_implicit_filter_by_hand() -> None:
+    """Three real transforms of 65,536 numbers a channel, 32,769 complex products between them."""
+    op, width, tokens = Hyena(), 1024, 32768
+    token = 2 * (4 * 1024**2 + 9 * 1024 + 33 * 64 + 2 * 64**2 + 64 * 1024)
+    channel = int(3 * 2.5 * 65536 * 16) + 6 * 32769
+    assert op.prefill_flops(width, tokens) == tokens * token + width * channel
+    direct = tokens * token + width * tokens * (tokens + 1)
+    assert direct == sum(op.decode_flops(width, t) for t in range(1, tokens + 1))
+    assert direct / op.prefill_flops(width, tokens) == pytest.approx(4.8, abs=0.05)
+
+
+def test_each_token_of_a_prompt_adds_its_projections_and_more() -> None:
+    """Where one form takes over from the other, too."""
+    op = Hyena()
+    longer = [op.prefill_flops(64, tokens) for tokens in range(1, 400)]
+    steps = [b - a for a, b in pairwise(longer)]
+    assert min(steps) > op.decode_flops(64, 0)
+    assert longer[99] == sum(op.decode_flops(64, t) for t in range(1, 101))
+    assert longer[199] < sum(op.decode_flops(64, t) for t in range(1, 201))
 
 
 @settings(deadline=None)
 @given(architectures, st.integers(1, 60))
 def test_a_prompt_pays_for_the_logits_once(architecture: Architecture, tokens: int) -> None:
-    decoded = [accounting.decode_flops_per_token(architecture, t) for t in range(1, tokens + 1)]
-    logits = accounting.head_flops(architecture)
-    assert accounting.prefill_flops(architecture, tokens) == sum(decoded) - (tokens - 1) * logits
+    blocks = sum(block.prefill_flops(architecture.width, tokens) for block in architecture.blocks)
+    logits = accounting.decode_flops_per_token(architecture, 1) - sum(
+        block.decode_flops(architecture.width, 1) for block in architecture.blocks
+    )
+    assert accounting.prefill_flops(architecture, tokens) == blocks + logits
     mean = accounting.prefill_flops_per_token(architecture, tokens)
     assert isclose(mean * tokens, accounting.prefill_flops(architecture, tokens), rel_tol=1e-12)
 
@@ -222,14 +282,21 @@ def test_cache_of_lfm2() -> None:
         assert accounting.state_elements(model("lfm2-1.2b"), context) == cached
 
 
-def test_an_implicit_filter_keeps_all_inputs_and_its_lags() -> None:
-    """Two rows a token beside the inputs of the short convolution; a token reads all and writes two."""
+def test_an_implicit_filter_keeps_all_inputs_and_its_lags_once() -> None:
+    """Two rows a token beside the inputs of the short convolution; a token reads all and writes two. One of
+    them is of the filter, which no sequence has for itself."""
     op, short = Hyena(), 2 * 3 * 1024
     for context in (1, 4096):
-        assert op.state_elements(1024, context) == short + 2 * 1024 * context
-        assert op.state_traffic(1024, context) == 2 * short + 2 * 1024 * (context + 1)
+        assert op.state_elements(1024, context) == short + 1024 * context
+        assert op.state_traffic(1024, context) == 2 * short + 1024 * (context + 1)
+        assert op.constant_elements(1024, context) == 1024 * context
+        assert op.constant_traffic(1024, context) == 1024 * (context + 1)
     assert op.parameters(1024) == 4 * 1024**2 + 9 * 1024 + 33 * 64 + 2 * 64**2 + 64 * 1024 + 4 * 64 + 1024
-    assert Hyena(filter_length=128).state_traffic(1024, 4096) == 2 * (short + 127 * 1024)
+    explicit = Hyena(filter_length=128)
+    assert explicit.state_traffic(1024, 4096) == 2 * (short + 127 * 1024)
+    assert explicit.constants(1024, 4096) == {} and explicit.constant_traffic(1024, 4096) == 0
+    both = Architecture(width=1024, vocab_size=96, blocks=(Difference(plus=op, minus=op), op))
+    assert accounting.state_bytes(both, 4096, 2, batch=8) == 2 * 3 * (8 * (short + 2**22) + 2**22)
 
 
 def test_a_window_caps_state_and_work() -> None:
@@ -282,8 +349,10 @@ def test_a_longer_context_never_costs_less(architecture: Architecture, context: 
 @settings(deadline=None)
 @given(architectures, contexts, st.integers(1, 64), st.sampled_from([1, 2, 4]))
 def test_state_bytes_are_linear_in_batch_and_size(architecture, context, batch, size) -> None:
-    one = accounting.state_elements(architecture, context)
-    assert accounting.state_bytes(architecture, context, size, batch) == batch * size * one
+    one, once = (
+        count(architecture, context) for count in (accounting.state_elements, accounting.constant_elements)
+    )
+    assert accounting.state_bytes(architecture, context, size, batch) == size * (batch * one + once)
 
 
 @settings(deadline=None)

@@ -20,8 +20,8 @@ from genomes import (
     retune,
 )
 
-TARGET = Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536)
-PROXY = Scale(width=64, head_dim=16)
+TARGET = Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536, context=4096)
+PROXY = Scale(width=64, head_dim=16, context=64)
 LAYOUT = parse_layout("short_conv(3) swiglu(4) attention(kv=1/4) swiglu(2)")
 
 
@@ -36,7 +36,7 @@ def ratios(layout: Layout) -> list[Fraction]:
 
 
 scales = st.builds(
-    lambda heads, size, words: Scale(width=4 * heads * size, head_dim=size, vocab_size=words),
+    lambda heads, size, words: Scale(width=4 * heads * size, head_dim=size, vocab_size=words, context=4096),
     st.integers(1, 6),
     st.sampled_from([16, 32]),
     st.integers(2, 2000),

@@ -20,7 +20,7 @@ from genomes import (
 )
 from support.published_cases import LAYOUTS
 
-STACKED = Scale(width=1024, head_dim=64, repeat="stack")
+STACKED = Scale(width=1024, head_dim=64, context=4096)
 
 REFERENCES = {
     "transformer++": "LlamaForCausalLM",
@@ -120,7 +120,7 @@ def test_repair_makes_random_genomes_deployable(name: str, runtimes: tuple[Loade
 
 
 def test_a_target_without_whole_sizes_is_refused_for_its_sizes() -> None:
-    target = Scale(width=960, head_dim=64, repeat="stack")
+    target = Scale(width=960, head_dim=64, context=4096)
     with pytest.raises(InvalidInput, match=r"space composer: attention\(.*kv=1/4.*\) at width 960"):
         deployable(preset("composer"), ("transformers",), target)
 

@@ -2,12 +2,13 @@
 
 import doctest
 from dataclasses import replace
+from math import exp
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomes import Block, InvalidInput, Layout, Scale, operator_table, parse_layout
+from genomes import Attention, Block, InvalidInput, Layout, Scale, operator_table, parse_layout
 from genomes.operators import Share
 from support import ROOT
 from support.layout_cases import NAMES, blocks, layouts, plain
@@ -211,10 +212,13 @@ KNOWN = ", ".join(sorted(operator_table()))
         ("swiglu(65)", ["ratio = 65", "a number from 1/16 to 64"]),
         ("swiglu(none)", ["ratio = none", "a number from 1/16 to 64"]),
         ("swiglu(yes)", ["ratio = yes", "a number from 1/16 to 64"]),
-        ("short_conv(1)", ["kernel = 1", "a whole number from 2 to 128"]),
-        ("short_conv(5/2)", ["kernel = 5/2", "a whole number from 2 to 128"]),
+        ("short_conv(1)", ["kernel = 1", "a whole number of tokens from 2 to 16777216, or a share"]),
+        ("short_conv(5/2)", ["kernel = 5/2", "a whole number of tokens from 2 to 16777216, or a share"]),
         ("attention(kv=2)", ["kv = 2", "a number from 1/1024 to 1"]),
-        ("attention(window=0)", ["window = 0", "a whole number from 1 to 16777216, or none"]),
+        (
+            "attention(window=0)",
+            ["window = 0", "from 1 to 16777216, or a share of the context below 1, or none"],
+        ),
         ("attention(window=no)", ["window = no", "or none"]),
         ("attention(qk_norm=1)", ["qk_norm = 1", "legal: yes or no"]),
         ("attention(qk_norm=none)", ["qk_norm = none", "legal: yes or no"]),
@@ -375,3 +379,18 @@ def test_the_examples_of_the_page_run() -> None:
     page = ROOT / "docs" / "layouts.md"
     failed, tried = doctest.testfile(str(page), module_relative=False)
     assert tried >= 10 and not failed
+
+
+def test_differential_attention_starts_by_its_depth() -> None:
+    """0.8 - 0.6 exp(-0.3 (l - 1)) in layer l (arXiv 2410.05258, section 2.1); blocks that share are alike."""
+    layout = parse_layout("attention(differential=yes) swiglu(2) " * 3)
+    scale = Scale(width=64, head_dim=16)
+    starts = [block.lambda_init for block in layout.at(scale).blocks if isinstance(block, Attention)]
+    assert starts == pytest.approx([0.8 - 0.6 * exp(-0.3 * layer) for layer in range(3)], abs=1e-4)
+    deeper = layout.at(Scale(width=64, head_dim=16, blocks=12)).blocks
+    assert len({block.lambda_init for block in deeper if isinstance(block, Attention)}) == 6
+    diff = "attention(differential=yes)"
+    shared = parse_layout(f"{diff} swiglu(2) attention(differential=yes,weights=@0)").at(scale)
+    assert shared.blocks[2].alone == shared.blocks[0]
+    first, second = parse_layout(f"{diff}-attention {diff}-attention").at(scale).blocks
+    assert second.part("plus").lambda_init > first.part("plus").lambda_init

@@ -29,7 +29,7 @@ BLOCK: list[tuple[object, list[str]]] = [
     ({"op": "swiglu", "hidden": 0}, ["hidden = 0", "greater than or equal to 1"]),
     ({"op": "swiglu", "hidden": HUGE}, [f"hidden = {HUGE}", "less than or equal to 16777216"]),
     ({"op": "short_conv", "kernel": 1}, ["(short_conv)", "kernel = 1", "greater than or equal to 2"]),
-    ({"op": "short_conv", "kernel": 129}, ["kernel = 129", "less than or equal to 128"]),
+    ({"op": "short_conv", "kernel": HUGE}, [f"kernel = {HUGE}", "less than or equal to 16777216"]),
     ({"op": "rg_lru", "lru_width": 64, "heads": 5}, ["(rg_lru)", "heads = 5", "divide", "lru_width = 64"]),
     ({"op": "rg_lru", "lru_width": 64, "heads": 4, "bias": 1}, ["bias = 1", "boolean"]),
     ({"op": "mamba2", "heads": 4, "head_dim": 8, "state_dim": 8, "groups": 3}, ["groups = 3", "heads = 4"]),

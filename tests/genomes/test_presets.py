@@ -27,10 +27,11 @@ from genomes import (
 from genomes.deployment import loaded_as
 from genomes.genome import IllegalGenome
 from genomes.operators import BUILT_IN, Difference
+from genomes.transfer import check_spans, check_twins, shortest_length
 from support import ROOT
 
-PROXY = Scale(width=64, head_dim=16)
-TARGET = Scale(width=1024, head_dim=64, vocab_size=65536)
+PROXY = Scale(width=64, head_dim=16, context=64)
+TARGET = Scale(width=1024, head_dim=64, vocab_size=65536, context=4096)
 DOCS = ROOT / "docs" / "spaces.md"
 
 INSIDE = {
@@ -120,11 +121,30 @@ def spelt(space: SearchSpace, genome: tuple[int, ...]) -> bool:
     return True
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_is_trained_is_what_is_priced(name: str) -> None:
+    """At the default scales; the filters that Hyena Edge was published with need longer sequences."""
+    variants = preset(name).variants
+    length = shortest_length(variants.values())
+    assert (length <= PROXY.context) == (name != "hyena-edge")
+    length = max(length, PROXY.context)
+    check_spans(variants, length)
+    check_twins(variants, PROXY.model_copy(update={"context": length}), TARGET)
+    for known in preset(name).references:
+        check_spans({str(block): block for block in reference_layout(preset(name), known)}, length)
+
+
+def test_griffins_window_at_the_target_is_the_published_one() -> None:
+    assert {b.window for b in reference("griffin").layout(6).at(TARGET).blocks if b.name == "attention"} == {
+        1024
+    }
+
+
 def test_the_hybrid_alphabet_does_not_change() -> None:
-    """Journals of runs hold genomes: their digits keep their meaning."""
+    """Journals of runs hold genomes: their digits keep their classes."""
     assert [" ".join(map(str, letter.variants)) for letter in preset("hybrid").classes] == [
         "attention(qk_norm=yes) attention(kv=1/2,qk_norm=yes) attention(kv=1/4,qk_norm=yes)",
-        "attention(kv=1/4,window=16,qk_norm=yes) attention(kv=1/4,window=32,qk_norm=yes)",
+        "attention(kv=1/4,window=1/8,qk_norm=yes) attention(kv=1/4,window=1/4,qk_norm=yes)",
         "short_conv(3) short_conv(4) short_conv(7)",
         "rg_lru",
         "gated_linear_attention gated_linear_attention(key=1)",
@@ -192,6 +212,7 @@ def test_the_list_names_all_presets() -> None:
 def test_a_preset_is_shown_in_full(name: str) -> None:
     space, text = preset(name), shown(name)
     assert f"{space.size:,}" in text
+    assert f"budget.length: at least {shortest_length(space.variants.values())} tokens" in text
     for gene in space.gene_names:
         assert f"│ {gene} " in text
     flat = re.sub(r"[\s│]+", "", text)

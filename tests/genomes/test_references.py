@@ -22,11 +22,11 @@ from genomes import (
 )
 
 SCALES = [
-    Scale(width=64, head_dim=16),
-    Scale(width=128, head_dim=16, vocab_size=4096),
-    Scale(width=512, head_dim=64, blocks=16),
-    Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536),
-    Scale(width=2048, head_dim=128, blocks=48, repeat="stack"),
+    Scale(width=64, head_dim=16, context=64),
+    Scale(width=128, head_dim=16, vocab_size=4096, context=4096),
+    Scale(width=512, head_dim=64, blocks=16, context=4096),
+    Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536, context=4096),
+    Scale(width=2048, head_dim=128, blocks=48, repeat="stack", context=4096),
 ]
 
 

@@ -325,16 +325,79 @@ def test_impossible_ratios_name_the_block_and_the_scale(text: str, scale: Scale,
 
 
 @settings(deadline=None)
-@given(layouts, st.sampled_from([(64, 16), (63, 9), (96, 24), (2048, 64)]))
+@given(layouts, st.sampled_from([(64, 16, None), (63, 9, 64), (96, 24, 1024), (2048, 64, 4096)]))
 def test_any_layout_at_any_scale_is_an_architecture_or_refused(layout: Layout, sizes) -> None:
-    width, head_dim = sizes
+    width, head_dim, context = sizes
     try:
-        built = layout.at(Scale(width=width, head_dim=head_dim))
+        built = layout.at(Scale(width=width, head_dim=head_dim, context=context))
     except InvalidInput as error:
         assert any(str(block) in str(error) for block in layout)
         return
     names = ["difference" if b.minus else b.op for b in layout if b.op != "skip"]
     assert [b.name for b in built.blocks] == names
+
+
+# Shares of the context
+
+SHARES = st.fractions(Fraction(1, 16), Fraction(1, 4), max_denominator=16)
+LENGTHS = {"attention(window={})": "window", "hyena(filter={})": "filter_length", "hyena_x({})": "kernel"}
+
+
+@settings(deadline=None)
+@given(st.sampled_from(list(LENGTHS)), SHARES, st.integers(64, 8192), st.integers(64, 8192))
+def test_a_share_is_the_same_part_of_every_context(text: str, share: Fraction, short: int, long: int) -> None:
+    block = parse_layout(text.format(share)).blocks[0]
+    for context in (short, long):
+        tokens = getattr(block.at(SCALE.model_copy(update={"context": context})), LENGTHS[text])
+        assert 0 <= share * context - tokens < 1
+
+
+@settings(deadline=None)
+@given(st.sampled_from(list(LENGTHS)), st.integers(3, 5000))
+def test_whole_tokens_are_the_same_in_every_context(text: str, tokens: int) -> None:
+    block = parse_layout(text.format(tokens)).blocks[0]
+    for context in (None, 64, 4096):
+        assert getattr(block.at(SCALE.model_copy(update={"context": context})), LENGTHS[text]) == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "reason"),
+    [
+        ("attention(window=1/4)", None, "window = 1/4 is a share of the context, and the scale has none"),
+        (
+            "attention(window=1/128)",
+            64,
+            "window = 1/128 of a context of 64 is 0 tokens; legal: 1 to 16777216",
+        ),
+        ("hyena(filter=1/32)", 64, "filter = 1/32 of a context of 64 is 2 tokens; legal: 3 to"),
+        ("attention(conv=1/4)", 4096, "conv = 1/4 of a context of 4096 is 1024 tokens; legal: 2 to 128"),
+        ("attention-attention(window=1/4)", None, "window = 1/4 is a share"),
+    ],
+)
+def test_a_share_that_is_no_legal_length_is_refused(text: str, context: int | None, reason: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_layout(text).at(SCALE.model_copy(update={"context": context}))
+    assert str(caught.value).startswith(f"{text} at width 64, head_dim 16: {reason}")
+
+
+# Runs of equal blocks
+
+
+@settings(deadline=None)
+@given(layouts_with_sizes, st.integers(1, 30), repeats)
+def test_runs_are_the_blocks_in_their_order(layout: Layout, blocks: int, repeat: str) -> None:
+    runs = layout.runs(at(blocks, repeat))
+    spelt = [block for block, count in runs for _ in range(count)]
+    kept = [layout.blocks[i] for i in indices(blocks, len(layout), repeat)]
+    assert spelt == [block for block in kept if block.op != "skip"]
+    assert all(first != second for (first, _), (second, _) in pairwise(runs))
+
+
+def test_what_stretching_makes_of_lfm2() -> None:
+    layout = parse_layout("short_conv(3) swiglu(4) attention(kv=1/4) swiglu(4)")
+    runs = [(str(block), count) for block, count in layout.runs(at(8, "stretch"))]
+    assert runs == [("short_conv(3)", 2), ("swiglu(4)", 2), ("attention(kv=1/4)", 2), ("swiglu(4)", 2)]
+    assert all(count == 1 for _, count in layout.runs(at(8, "stack")))
 
 
 # Scales
@@ -353,6 +416,7 @@ def test_any_layout_at_any_scale_is_an_architecture_or_refused(layout: Layout, s
         ({"width": 64, "head_dim": 16, "vocab_size": 1}, "greater than or equal to 2"),
         ({"width": 64, "head_dim": 16, "repeat": "tile"}, "'stretch' or 'stack'"),
         ({"width": 64, "head_dim": 16, "depth": 3}, "Extra inputs"),
+        ({"width": 64, "head_dim": 16, "context": 0}, "greater than or equal to 1"),
     ],
     ids=str,
 )

@@ -227,9 +227,9 @@ def test_presets_have_whole_sizes_at_common_scales(name: str, scale: Scale) -> N
 
 
 def test_check_scale_names_every_variant_without_whole_sizes() -> None:
-    message = refused(HYBRID.check_scale, Scale(width=48, head_dim=16))
+    message = refused(HYBRID.check_scale, Scale(width=48, head_dim=16, context=64))
     assert message.startswith("space hybrid: ")
-    for arguments in ("kv=1/2,qk_norm", "kv=1/4,qk_norm", "kv=1/4,window=16", "kv=1/4,window=32"):
+    for arguments in ("kv=1/2,qk_norm", "kv=1/4,qk_norm", "kv=1/4,window=1/8", "kv=1/4,window=1/4"):
         assert f"attention({arguments}" in message
     assert "swiglu" not in message
     assert message.count("at width 48, head_dim 16") == 4

@@ -34,7 +34,7 @@ def test_the_alphabet_as_published() -> None:
 def test_each_class_is_what_its_genomes_say(liv) -> None:
     (block,) = liv.letter.variants
     assert str(block) in (liv.layout, "s6", "s6-s6")
-    operator = block.at(Scale(width=64, head_dim=16))
+    operator = block.at(Scale(width=64, head_dim=16, context=64))
     parts = [operator.plus, operator.minus] if isinstance(operator, Difference) else [operator]
     assert liv.differential == (len(parts) == 2) == (liv.number > 9)
     assert len({part.model_dump_json() for part in parts}) == 1
@@ -67,7 +67,8 @@ def test_five_integers_a_block() -> None:
     )
     assert genome_text(SPACE.encode(layout), 5) == "21211-31112-21211-31112"  # same meaning, plainest genes
     assert str(SPACE.decode(parse_genome("17.1.1.1.1-16.1.2.1.1-16.1.2.1.1-91111"))) == (
-        "hyena-hyena short_conv(3)-short_conv(3) short_conv(3,weights=@1)-short_conv(3) swiglu(8/3)"
+        "hyena(horizon=1/4)-hyena(horizon=1/4) short_conv(3)-short_conv(3) "
+        "short_conv(3,weights=@1)-short_conv(3) swiglu(8/3)"
     )
 
 
@@ -78,4 +79,4 @@ def test_the_preset_is_made_of_the_classes() -> None:
     ]
     assert space.genes_per_block == 5
     genome = random_genome(space, np.random.default_rng(0))
-    assert space.decode(genome).at(Scale(width=768, head_dim=64)).blocks
+    assert space.decode(genome).at(Scale(width=768, head_dim=64, context=4096)).blocks

@@ -46,7 +46,7 @@ PROVENANCE = {
 }
 
 SMALL = [
-    reference(name).layout(8).at(Scale(width=128, blocks=8, head_dim=16, vocab_size=512))
+    reference(name).layout(8).at(Scale(width=128, blocks=8, head_dim=16, vocab_size=512, context=512))
     for name in ("lfm2", "griffin", "mamba2-hybrid", "gla", "transformer++")
 ]
 
@@ -179,7 +179,7 @@ def test_numbers_that_yaml_reads_as_strings():
         ({"kind": "toaster"}, ["kind", "toaster", "cpu"]),
         ({"calibration": "measured"}, ["calibration", "provenance"]),
         ({"format": "archsearch/architecture"}, ["format", "archsearch/device"]),
-        ({"version": 3}, ["version = 3", "versions 1 to 2"]),
+        ({"version": 4}, ["version = 4", "versions 1 to 3"]),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path, changes, said):
@@ -369,6 +369,7 @@ def test_the_keys_of_the_design():
         "batch",
         "dtype",
         "weights",
+        "head",
         "cache",
         "prefill_energy_j",
         "decode_energy_j",

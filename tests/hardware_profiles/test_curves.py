@@ -321,7 +321,19 @@ def test_a_calibrated_profile_comes_back_from_its_file(calibrated: Device, tmp_p
     path = tmp_path / "here.yaml"
     path.write_text(calibrated.to_yaml(), encoding="utf-8")
     assert load_device(path) == calibrated
-    assert yaml.safe_load(path.read_text())["version"] == 2
+    assert yaml.safe_load(path.read_text())["version"] == 3
+
+
+def test_curves_of_other_counts_are_left_out(calibrated: Device) -> None:
+    """Up to version 2, prompts of latent attention and of implicit filters were counted otherwise."""
+    model, workload = hybrid(384, "mla swiglu(4)"), Workload(context=256)
+    older = read_device(calibrated.to_dict() | {"version": 2})
+    names = {family.operator for family in calibrated.families}
+    assert {family.operator for family in older.families} == names - {"mla", "hyena"}
+    assert predict(model, calibrated, workload).notes == ()
+    assert predict(model, older, workload).notes == ("mla was not measured: priced by the roofline",)
+    onnx = measured_with(calibrated, "onnxruntime-cpu")  # whose hyena has an explicit filter
+    assert read_device(onnx.to_dict() | {"version": 2}).families == calibrated.families
 
 
 @pytest.mark.parametrize(

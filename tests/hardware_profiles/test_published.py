@@ -15,9 +15,9 @@ from hardware_profiles.workload import Workload
 from support import ROOT
 
 NAME = "lfm2-report-galaxy-s25"
-BOUND = {"prefill": 0.22, "decode": 0.13}
+BOUND = {"prefill": 0.22, "decode": 0.1}
 """Largest relative error of the tokens/s of the models that were not fitted."""
-MEAN = {"prefill": 0.16, "decode": 0.07}
+MEAN = {"prefill": 0.161, "decode": 0.06}
 BENCHMARK = ROOT / "benchmarks" / "published_phones.py"
 
 PUBLICATION = published(NAME)
@@ -60,7 +60,7 @@ def test_a_timing_is_a_time():
     assert (prefill.phase, prefill.workload.context) == ("prefill", 1024)
     assert prefill.latency_s == pytest.approx(1024 / 229)
     assert decode.latency_s == pytest.approx(1 / 54.6)
-    assert prefill.workload == Workload(1024, dtype="float16", weights="int4", cache="float16")
+    assert prefill.workload == Workload(1024, dtype="float16", weights="int4", cache="float16", head="q6_k")
 
 
 # The shipped profile

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from genomes import Loader, accounting
@@ -98,3 +99,27 @@ def test_a_shrunk_look_at_the_driver_adds_its_rows(tmp_path: Path, monkeypatch: 
     assert row["parts_ms"].keys() == set(driver_scale.PARTS)
     assert sum(row["parts_ms"].values()) == pytest.approx(row["driver_ms"], rel=0.01, abs=0.01)
     assert 0 < row["front"] <= row["candidates"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stack", ["attention", "convolution", "mamba2", "gated_deltanet"])
+def test_the_best_learning_rate_at_four_times_the_width_is_at_most_one_step_away(
+    stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    from learning_rates import STACKS, losses
+
+    rates = (1e-3, 4e-3, 1.6e-2, 6.4e-2)
+    best = [int(np.argmin(losses(STACKS[stack], width, rates, steps=40, seeds=1))) for width in (64, 256)]
+    assert abs(best[0] - best[1]) <= 1
+    assert 0 < best[0] < len(rates) - 1
+
+
+def test_the_order_of_blocks_costs_what_its_losses_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    from fairness import order_cost
+
+    before, after = {"loss": {"50": [2.0, 2.2]}}, {"loss": {"50": [2.5, 2.7]}}
+    nats, deviations = order_cost(before, after, "50")
+    assert nats == pytest.approx(0.5)
+    assert deviations == pytest.approx(0.5 / 0.02**0.5)

@@ -57,7 +57,7 @@ def test_a_layout_is_priced_without_jax() -> None:
         from hardware_profiles import Workload, device, predict
         space = preset("hybrid")
         layout = space.decode(random_genome(space, np.random.default_rng(0)))
-        architecture = layout.at(Scale(width=256, head_dim=32))
+        architecture = layout.at(Scale(width=256, head_dim=32, context=1024))
         assert accounting.parameters(architecture) > 0
         assert predict(architecture, device("raspberry-pi-5"), Workload())
         found = sorted(set({HEAVY!r}) & set(sys.modules))

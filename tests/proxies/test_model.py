@@ -80,7 +80,7 @@ def test_every_published_model_is_counted() -> None:
     "name", ["transformer++", "llama", "qwen3", "lfm2", "mamba2-hybrid", "griffin", "gla"]
 )
 def test_scaled_down_families_count_what_is_accounted(name: str) -> None:
-    scale = Scale(width=64, head_dim=16, blocks=8, vocab_size=96)
+    scale = Scale(width=64, head_dim=16, blocks=8, vocab_size=96, context=64)
     architecture = reference(name).layout(8).at(scale)
     assert count(architecture) == accounting.parameters(architecture)
 
@@ -199,3 +199,22 @@ def test_deeper_models_start_with_smaller_branches() -> None:
         return float(jnp.std(params["ops_0"]["down"]))
 
     assert size(1) / size(16) == pytest.approx(4, rel=1e-5)
+
+
+# The start
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_token_and_block_start_on_one_scale(case: str) -> None:
+    """No block drowns the token, however many come first: all together start no larger than it."""
+    if isinstance(CASES[case], Skip):
+        return
+    architecture = Architecture(width=64, vocab_size=VOCABULARY, blocks=(CASES[case],) * 4)
+    made = Model(architecture)
+    variables = made.init(jax.random.key(0), method="create")
+    token = variables["params"]["embedding"]
+    assert float(token.std()) == pytest.approx(64**-0.5, rel=0.1)
+    x = jax.random.normal(jax.random.key(1), (2, TOKENS, 64))
+    blocks = jax.jit(lambda v, x: made.apply(v, x, method=lambda m, x: m._op(0)(x)))(variables, x)
+    size = float(jnp.sqrt((blocks**2).mean())) * 4**0.5
+    assert 0.05 < size / 64**-0.5 < 1.6

@@ -49,8 +49,8 @@ def decodes_as_it_trains(architecture: Architecture) -> None:
     module, variables, tokens = build(architecture)
     assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == accounting.parameters(architecture)
     state = module.initial_state(2, TOKENS)
-    held = sum(leaf.size for leaf in jax.tree.leaves(state)) // 2
-    assert held == accounting.state_elements(architecture, TOKENS)
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    assert held == accounting.state_bytes(architecture, TOKENS, batch=2)
     whole = jax.jit(module.apply)(variables, tokens)
     extend = jax.jit(lambda x, state, position: module.apply(variables, x, state, position, method="extend"))
     after, position, outputs = state, 0, []

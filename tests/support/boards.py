@@ -41,7 +41,8 @@ def small(folder: Path) -> dict[str, Any]:
     lies = board(folder, "lies", sys.executable, "-c", LIES)
     stored = {"context": 64, "weights": "int8", "cache": "int8"}
     data = campaigns.tiny("unused")
-    data |= {"tasks": data["tasks"][1:], "references": ["transformer++"], "finalists": {"count": 2}}
+    data |= {"tasks": data["tasks"][1:], "finalists": {"count": 2}}
+    data["references"] = ["transformer++", "llama", "qwen3"]
     data["target"] |= {"blocks": 3}
     data["search"] |= {"generations": 1}
     data["budget"] |= {"rungs": [5]}

@@ -13,7 +13,7 @@ from archsearch.campaign.file import Campaign, load_campaign
 from archsearch.campaign.journal import read_journal
 
 SEARCHED = 3 + (3 - 1)
-REFERENCES = 2
+REFERENCES = 3
 
 
 def text_folder(folder: Path) -> Path:
@@ -45,13 +45,14 @@ def tiny(text: Path | str) -> dict[str, Any]:
         ],
         "search": {"population": 3, "generations": 2, "elites": 1},
         "budget": {
-            "length": 16,
+            "length": 32,
             "batch": 4,
             "rungs": [5, 10],
-            "learning_rates": [1.0e-2],
+            "learning_rates": [3.0e-3, 1.0e-2],
+            "final_seeds": 1,
             "evaluation_batches": 2,
         },
-        "references": ["transformer++", "lfm2"],
+        "references": ["transformer++", "lfm2", "qwen3"],
     }
 
 

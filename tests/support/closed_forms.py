@@ -45,9 +45,9 @@ def forms(op: Operator, d: int, t: int) -> tuple[int, int, int]:
             return tuple(sum(pair) for pair in zip(forms(a, d, t), forms(b, d, t), strict=True))
         case ShortConv(kernel=k):  # 4 d^2 + k d (LFM2)
             return 4 * d**2 + k * d, 2 * (4 * d**2 + k * d), (k - 1) * d
-        case Hyena(kernel=k, filter_length=None, filter_width=w, bands=b):  # the filter is state, too
+        case Hyena(kernel=k, filter_length=None, filter_width=w, bands=b):  # the filter is no state
             matrices = 4 * d**2 + 3 * k * d + w * (2 * b + 1 + 2 * w + d)
-            return matrices + 4 * w + d, 2 * matrices + 2 * d * t, 3 * (k - 1) * d + 2 * t * d
+            return matrices + 4 * w + d, 2 * matrices + 2 * d * t, 3 * (k - 1) * d + t * d
         case Hyena(kernel=k, filter_length=int(n)):
             matrices = 4 * d**2 + 3 * k * d + n * d
             return matrices, 2 * matrices, 3 * (k - 1) * d + (n - 1) * d

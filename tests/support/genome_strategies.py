@@ -1,5 +1,7 @@
 """Hypothesis strategies for operators, architectures, layouts and genomes."""
 
+from fractions import Fraction
+
 from hypothesis import strategies as st
 
 from genomes import (
@@ -83,7 +85,10 @@ def legal(setting: Setting) -> st.SearchStrategy:
     """Legal values of a setting."""
     if isinstance(setting.default, bool):
         return st.booleans()
-    values = st.fractions(setting.minimum, setting.maximum, max_denominator=1 if setting.whole else 1024)
+    denominator = 1 if setting.whole or setting.tokens else 1024
+    values = st.fractions(setting.minimum, setting.maximum, max_denominator=denominator)
+    if setting.tokens:
+        values |= st.fractions(Fraction(1, 1024), Fraction(1023, 1024), max_denominator=1024)
     return st.none() | values if setting.optional else values
 
 

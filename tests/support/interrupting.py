@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-PATIENCE_S = 150.0
+PATIENCE_S = 400.0
 LISTEN_AND_RUN = """
 import signal
 # A shell that starts pytest in the background has it ignore SIGINT, which children inherit.

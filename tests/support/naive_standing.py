@@ -1,5 +1,6 @@
 """The naive twin of `archsearch.campaign.standing`: everything from the whole ledger, each time."""
 
+import math
 import statistics
 from collections import defaultdict
 
@@ -10,10 +11,11 @@ from archsearch.campaign.ledger import Ledger, TrialRecord
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.results import HypervolumePoint
 from proxies.tasks import TASKS
-from proxies.trial import best_index
 
 Place = tuple[str, int]
 Values = tuple[float, ...]
+Scale = dict[str, tuple[float, float, float | None, float]]
+"""Mean, divisor, noise and weight in effect by task."""
 
 
 def chosen(ledger: Ledger, proxy: str, rung: int) -> dict[Place, TrialRecord] | None:
@@ -25,9 +27,12 @@ def chosen(ledger: Ledger, proxy: str, rung: int) -> dict[Place, TrialRecord] | 
     for key in keys:
         record = ledger.trials[key]
         groups[record.task, record.replicate].append(record)
-    return {
-        place: group[best_index([r.result.validation_loss for r in group])] for place, group in groups.items()
-    }
+
+    def order(record: TrialRecord) -> tuple[int, float]:
+        loss = record.result.validation_loss
+        return -record.result.steps, math.inf if loss is None else loss
+
+    return {place: min(group, key=order) for place, group in groups.items()}
 
 
 def failure(ledger: Ledger, proxy: str, rung: int) -> str | None:
@@ -40,49 +45,110 @@ def failure(ledger: Ledger, proxy: str, rung: int) -> str | None:
     return None
 
 
-def scores_of(ledger: Ledger, proxy: str, rung: int) -> dict[str, float] | None:
-    """Score of each task at a rung; None where not known."""
+def replicates(ledger: Ledger, proxy: str, rung: int) -> dict[str, list[float]] | None:
+    """Scores of each task, one a replicate; None where not known."""
     trials = chosen(ledger, proxy, rung)
     if trials is None or failure(ledger, proxy, rung) is not None:
         return None
     scores: dict[str, list[float]] = defaultdict(list)
     for (task, _), record in trials.items():
-        assert record.result.score is not None
-        scores[task].append(record.result.score)
-    return {task: statistics.fmean(values) for task, values in scores.items()}
+        result = record.result
+        searching = rung < len(ledger.campaign.budget.rungs) and result.metric == "above_baseline"
+        score = result.validation_score if searching else result.score
+        assert score is not None
+        scores[task].append(score)
+    return scores
 
 
-def scale(ledger: Ledger, rung: int) -> dict[str, tuple[float, float]] | None:
-    """Mean and divisor of each task's score over the references at a rung."""
+def scores_of(ledger: Ledger, proxy: str, rung: int) -> dict[str, float] | None:
+    """Score of each task at a rung; None where not known."""
+    known = replicates(ledger, proxy, rung)
+    return None if known is None else {task: statistics.fmean(each) for task, each in known.items()}
+
+
+def scale(ledger: Ledger, rung: int) -> Scale | None:
+    """What each task is measured with over the references at a rung."""
     campaign = ledger.campaign
+    last = len(campaign.budget.rungs) - 1
     by_name = {record.name: record for record in ledger.candidates.values() if record.origin == "reference"}
     if any(name not in by_name for name in campaign.references):
         return None
-    resolutions = {campaign.task_name(i): TASKS[s.task].resolution for i, s in enumerate(campaign.tasks)}
-    collected: dict[str, list[float]] = defaultdict(list)
+    trained = []
     for name in campaign.references:
         proxy = by_name[name].proxy
-        scores = scores_of(ledger, proxy, rung)
-        if scores is None:
-            if any(failure(ledger, proxy, r) for r in range(rung + 1)):
-                continue
+        if replicates(ledger, proxy, rung) is not None:
+            trained.append(proxy)
+        elif not any(failure(ledger, proxy, r) for r in range(rung + 1)):
             return None
-        for task, score in scores.items():
-            collected[task].append(score)
-    return {
-        task: (statistics.fmean(scores), max(statistics.pstdev(scores), resolutions[task]))
-        for task, scores in collected.items()
-    } or None
+    before = scale(ledger, last) if rung > last else None
+    if not trained or (rung > last and before is None):
+        return None
+    scales: Scale = {}
+    for index, section in enumerate(campaign.tasks):
+        task = campaign.task_name(index)
+        groups = [(replicates(ledger, proxy, rung) or {})[task] for proxy in trained]
+        trials = [
+            t.result for p in trained for t in (chosen(ledger, p, rung) or {}).values() if t.task == task
+        ]
+        noise = pooled(groups)
+        if noise is None and before is not None:
+            noise = before[task][2]
+        means = [statistics.fmean(group) for group in groups]
+        weight = section.weight
+        if trials[-1].metric == "above_baseline" and noise is not None:
+            deviation = statistics.stdev(means) if len(means) >= 3 else 0.0
+            divisor = max(deviation, noise, 1e-4)
+            if max(means) <= noise:
+                weight = 0.0
+        else:
+            divisor = max(statistics.pstdev(means), TASKS[section.task].resolution)
+        scales[task] = statistics.fmean(means), divisor, noise, weight
+    if before is not None:
+        return {task: (*each[:3], before[task][3]) for task, each in scales.items()}
+    if not any(each[3] for each in scales.values()):
+        asked = {campaign.task_name(i): s.weight for i, s in enumerate(campaign.tasks)}
+        return {task: (*each[:3], asked[task]) for task, each in scales.items()}
+    return scales
+
+
+def pooled(groups: list[list[float]]) -> float | None:
+    """Standard deviation within groups."""
+    if all(len(group) == 1 for group in groups):
+        return None
+    squares = sum((score - statistics.fmean(group)) ** 2 for group in groups for score in group)
+    return math.sqrt(squares / sum(len(group) - 1 for group in groups))
 
 
 def quality(ledger: Ledger, proxy: str, rung: int) -> float | None:
     """Weighted mean over tasks of `(score - reference mean) / divisor`."""
     scores, scales = scores_of(ledger, proxy, rung), scale(ledger, rung)
-    if scores is None or scales is None:
+    if scores is None or scales is None or not any(each[3] for each in scales.values()):
         return None
-    weights = {ledger.campaign.task_name(i): s.weight for i, s in enumerate(ledger.campaign.tasks)}
-    total = sum(weights[task] * (score - scales[task][0]) / scales[task][1] for task, score in scores.items())
-    return total / sum(weights.values())
+    total = sum(
+        scales[task][3] * (score - scales[task][0]) / scales[task][1] for task, score in scores.items()
+    )
+    return total / sum(each[3] for each in scales.values())
+
+
+def quality_error(ledger: Ledger, proxy: str, rung: int) -> float | None:
+    """Standard error of that quality."""
+    known, scales = replicates(ledger, proxy, rung), scale(ledger, rung)
+    if known is None or scales is None or not any(each[3] for each in scales.values()):
+        return None
+    variance = 0.0
+    for task, (_, divisor, noise, weight) in scales.items():
+        if weight and noise is None:
+            return None
+        variance += (weight * (noise or 0.0) / divisor) ** 2 / len(known[task])
+    return math.sqrt(variance) / sum(each[3] for each in scales.values())
+
+
+def breaks(record: CandidateRecord, objectives: tuple[Objective, ...]) -> bool:
+    """Whether a bound rejects a candidate, or would."""
+    costs = [(o, record.costs[o.name].value) for o in objectives if o.name in record.costs]
+    above = any(o.at_most is not None and value > o.at_most for o, value in costs)
+    below = any(o.at_least is not None and value < o.at_least for o, value in costs)
+    return record.rejected is not None or above or below
 
 
 def values(
@@ -101,7 +167,7 @@ def front(ledger: Ledger, objectives: tuple[Objective, ...]) -> list[str]:
     known = [
         (each, record.fingerprint)
         for record in ledger.candidates.values()
-        if record.rejected is None and (each := values(ledger, record, last, objectives)) is not None
+        if not breaks(record, objectives) and (each := values(ledger, record, last, objectives)) is not None
     ]
     index = [o.name for o in objectives].index("quality")
     known.sort(key=lambda pair: (-pair[0][index], pair[1]))
@@ -119,7 +185,11 @@ def history(ledger: Ledger, objectives: tuple[Objective, ...], point: Values) ->
         seen.add(proxy)
         if rung != last:
             continue
-        twins = (record for record in ledger.candidates.values() if record.proxy == proxy)
+        twins = (
+            record
+            for record in ledger.candidates.values()
+            if record.proxy == proxy and not breaks(record, objectives)
+        )
         known = (values(ledger, record, last, objectives) for record in twins)
         rows += [each for each in known if each is not None]
         points.append(HypervolumePoint(len(seen), hypervolume(rows, objectives, point)))

@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 
 from archsearch.campaign.objectives import Objective
-from archsearch.campaign.results import Candidate, HypervolumePoint, Offspring, Results, Trial
+from archsearch.campaign.quality import RungScale, TaskScale, ZeroPoint, quality, quality_error
+from archsearch.campaign.results import (
+    Candidate,
+    FinalTraining,
+    HypervolumePoint,
+    Offspring,
+    ReferenceScore,
+    Results,
+    TaskFacts,
+    Trial,
+)
 from genomes import Layout, Scale, accounting, genome_text, preset, random_genome, reference
 from hardware_profiles import Workload, device, predict
-from proxies.trial import TrialResult
+from proxies.trial import ABOVE_BASELINE, TrialResult
 
-PROXY = Scale(width=64, head_dim=16, vocab_size=256)
-TARGET = Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536)
+PROXY = Scale(width=64, head_dim=16, vocab_size=256, context=64)
+TARGET = Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536, repeat="stretch", context=4096)
 REFERENCES = ("transformer++", "lfm2", "mamba2-hybrid")
 RUNGS = (60, 180)
 
@@ -21,6 +31,18 @@ QUALITY = Objective("quality", "max", references=REFERENCES)
 LATENCY = Objective("decode_latency_s", "min", device="this-machine", context=4096)
 MEMORY = Objective("peak_memory_bytes", "min", device="galaxy-s24-ultra-cpu", context=32768, at_most=2.5e9)
 OBJECTIVES = (QUALITY, LATENCY, MEMORY)
+
+BASELINES = {"text": ZeroPoint("bigram", 2.5, 0.31), "fuzzy-recall": ZeroPoint("majority", 2.079, 0.125)}
+WEIGHTS = {"text": 1.0, "fuzzy-recall": 0.5}
+SCALE = RungScale(
+    {
+        "text": TaskScale(0.3, 0.06, "deviation", 3, 0.35, 0.06, 0.012, BASELINES["text"]),
+        "fuzzy-recall": TaskScale(0.3, 0.08, "noise", 3, 0.36, 0.05, 0.08, BASELINES["fuzzy-recall"]),
+    },
+    WEIGHTS,
+)
+SHARES = {"text": 0.62, "fuzzy-recall": 0.38}
+FINAL_SEEDS = 3
 
 _WORTH = {"attention": 0.8, "recurrence": 0.3, "convolution": 0.1, "memoryless": 0.1, "skip": 0.0}
 _FAILURES = (
@@ -50,6 +72,8 @@ def build(
         candidates.append(_judge(layout, "", text, number // 12, rung, objectives, rng))
     candidates = list({c.fingerprint: c for c in candidates}.values())
     front = _front(candidates, objectives)
+    again = {c.id for c in candidates if c.id in front or (c.name in REFERENCES and c.rung == 1)}
+    candidates = [replace(c, final=_final(c, rng)) if c.id in again else c for c in candidates]
     trials = [t for c in candidates for t in _trials(c, rng)]
     grown = np.maximum.accumulate(0.4 + 0.5 * (1 - np.exp(-np.arange(1, len(candidates) + 1) / 15)))
     return Results(
@@ -80,12 +104,31 @@ def build(
             "this-machine": _measured().copy(),
             "galaxy-s24-ultra-cpu": device("galaxy-s24-ultra-cpu").to_dict(),
         },
+        scales={0: SCALE, 1: SCALE, 2: SCALE},
+        tasks=_tasks(candidates),
+    )
+
+
+def older() -> Results:
+    """A run of before scores had a baseline: nothing tells noise, nothing was trained after the search."""
+    run = build()
+    scales = {
+        task: TaskScale(each.mean, each.divisor, "deviation", 3, each.best, each.deviation, None, None)
+        for task, each in SCALE.tasks.items()
+    }
+    bare = [replace(c, quality_error=None, final=None, replicates={}, breaks=None) for c in run.candidates]
+    return replace(
+        run,
+        candidates=tuple(bare),
+        scales={rung: RungScale(scales, WEIGHTS) for rung in (0, 1)},
+        tasks=tuple(replace(each, scale=scales[each.task], rates=0) for each in run.tasks),
     )
 
 
 def empty(**changes: Any) -> Results:
     """A run in which nothing was judged yet."""
     bare = replace(build(0), candidates=(), trials=(), front=(), history=(), worker_time={}, seconds=0.0)
+    bare = replace(bare, tasks=(), scales={})
     return replace(bare, cached=0, offspring=Offspring(), reference_point=None, finished=False, **changes)
 
 
@@ -104,12 +147,17 @@ def _judge(
     memory = predict(target, device("galaxy-s24-ultra-cpu"), Workload(context=32768)).peak_memory_bytes
     kinds = tuple(block.operator.kind for block in layout)
     worth = sum(_WORTH[kind] for kind in kinds) ** 0.5 + 2.4 * float(np.log(sizes["target"] / 3e8)) - 1.3
-    scores = {"text": -2.1 + 0.4 * worth, "fuzzy-recall": 0.3 + 0.12 * worth}
-    scores = {task: float(score + 0.05 * rng.standard_normal()) for task, score in scores.items()}
+    scores = {"text": 0.3 + 0.05 * worth, "fuzzy-recall": 0.3 + 0.12 * worth}
+    luck = {"text": 0.012, "fuzzy-recall": 0.08}
+    scores = {task: float(score + luck[task] * rng.standard_normal()) for task, score in scores.items()}
     if rng.random() < 0.02:
-        scores["text"] -= 6.0
-    quality = float(1.5 * (scores["text"] + 2.1) + 2 * (scores["fuzzy-recall"] - 0.3))
-    values = {"quality": quality, "decode_latency_s": latency.value, "peak_memory_bytes": memory.value}
+        scores["text"] -= 1.0
+    replicates = dict.fromkeys(scores, 3 if name else 1)
+    values = {
+        "quality": quality(scores, SCALE) or 0.0,
+        "decode_latency_s": latency.value,
+        "peak_memory_bytes": memory.value,
+    }
     intervals = {
         "decode_latency_s": (0.9 * latency.value, 1.15 * latency.value),
         "peak_memory_bytes": (memory.low, memory.high),
@@ -143,12 +191,61 @@ def _judge(
         intervals={o.name: intervals[o.metric] for o in objectives if o.metric in intervals},
         signals={} if rejected or failed else {f"score[{task}]": score for task, score in scores.items()},
         parameters=sizes,
+        quality_error=None if rejected or failed else quality_error(replicates, SCALE),
+        replicates={} if rejected or failed else replicates,
+        accuracies={} if rejected or failed else {task: 0.125 + score / 2 for task, score in scores.items()},
+        breaks=f"peak memory = {memory.value:.3g} is above at_most = 2.5e+09"
+        if name and memory.value > 2.5e9
+        else None,
+    )
+
+
+def _final(candidate: Candidate, rng: np.random.Generator) -> FinalTraining:
+    """Fresh seeds: the luck is another, so the best fall."""
+    tasks = SCALE.tasks
+    scores = {
+        task: each.mean + 0.7 * (candidate.signals[f"score[{task}]"] - each.mean)
+        for task, each in tasks.items()
+    }
+    scores = {
+        task: float(s + 0.3 * (tasks[task].noise or 0) * rng.standard_normal()) for task, s in scores.items()
+    }
+    seeds = dict.fromkeys(scores, FINAL_SEEDS)
+    return FinalTraining(
+        scores=scores,
+        spreads={task: each.noise for task, each in tasks.items()},
+        replicates=seeds,
+        quality=quality(scores, SCALE),
+        quality_error=quality_error(seeds, SCALE),
+    )
+
+
+def _tasks(candidates: list[Candidate]) -> tuple[TaskFacts, ...]:
+    references = [c for c in candidates if c.origin == "reference" and c.status == "evaluated"]
+    return tuple(
+        TaskFacts(
+            task=task,
+            asked_weight=weight,
+            weight=weight,
+            remark="",
+            share=SHARES[task],
+            scale=SCALE.tasks[task],
+            references={
+                c.name: ReferenceScore(c.signals[f"score[{task}]"], c.accuracies[task]) for c in references
+            },
+            lowest_rates=1,
+            highest_rates=9,
+            rates=12,
+        )
+        for task, weight in WEIGHTS.items()
     )
 
 
 def _front(candidates: list[Candidate], objectives: tuple[Objective, ...]) -> tuple[str, ...]:
     signs = np.array([1.0 if o.direction == "min" else -1.0 for o in objectives])
-    last = [c for c in candidates if c.status == "evaluated" and c.rung == len(RUNGS) - 1]
+    last = [
+        c for c in candidates if c.status == "evaluated" and c.rung == len(RUNGS) - 1 and c.breaks is None
+    ]
     points = np.array([[c.objectives[o.name] for o in objectives] for c in last]) * signs
     best = [
         c
@@ -169,7 +266,7 @@ def _trials(candidate: Candidate, rng: np.random.Generator) -> list[Trial]:
                     status="ok" if ok else "failed",
                     cause=None if ok else candidate.cause,
                     task=task,
-                    metric="negative_loss" if task == "text" else "accuracy",
+                    metric=ABOVE_BASELINE,
                     steps=steps,
                     learning_rate=rate,
                     config={},
@@ -179,6 +276,9 @@ def _trials(candidate: Candidate, rng: np.random.Generator) -> list[Trial]:
                     loss=2.0 + rate if ok else None,
                     accuracy=0.1 + 0.2 if ok else None,
                     score=candidate.signals[f"score[{task}]"] if ok else None,
+                    validation_score=candidate.signals[f"score[{task}]"] if ok else None,
+                    baseline=BASELINES[task].name,
+                    baseline_loss=BASELINES[task].loss,
                     seconds=seconds,
                 )
                 trials.append(

@@ -47,16 +47,16 @@ LONG = SearchSpace(
 )
 
 SCALES = [
-    Scale(width=64, head_dim=16),
-    Scale(width=128, head_dim=16, vocab_size=4096),
-    Scale(width=128, head_dim=32),
-    Scale(width=256, head_dim=32),
-    Scale(width=512, head_dim=64, blocks=16),
-    Scale(width=768, head_dim=64, blocks=24, repeat="stack", vocab_size=50304),
-    Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536),
-    Scale(width=2048, head_dim=64, blocks=32, vocab_size=65536),
-    Scale(width=2048, head_dim=128, blocks=32, repeat="stack", vocab_size=128256),
-    Scale(width=4096, head_dim=128, blocks=64, vocab_size=128256),
+    Scale(width=64, head_dim=16, context=64),
+    Scale(width=128, head_dim=16, vocab_size=4096, context=4096),
+    Scale(width=128, head_dim=32, context=4096),
+    Scale(width=256, head_dim=32, context=4096),
+    Scale(width=512, head_dim=64, blocks=16, context=4096),
+    Scale(width=768, head_dim=64, blocks=24, repeat="stack", vocab_size=50304, context=4096),
+    Scale(width=1024, head_dim=64, blocks=32, vocab_size=65536, context=4096),
+    Scale(width=2048, head_dim=64, blocks=32, vocab_size=65536, context=4096),
+    Scale(width=2048, head_dim=128, blocks=32, repeat="stack", vocab_size=128256, context=4096),
+    Scale(width=4096, head_dim=128, blocks=64, vocab_size=128256, context=4096),
 ]
 
 

@@ -41,6 +41,7 @@ def prediction(price: Prediction, console: Console) -> None:
     )
     stored = {"weights": price.weights, "cache": price.cache}
     title += "".join(f", {key} {dtype}" for key, dtype in stored.items() if dtype != price.dtype)
+    title += f", head {price.head}" if price.head != price.weights else ""
     table = new_table(title, "", "value", "low", "high")
     for name in ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes"):
         estimate = getattr(price, name)

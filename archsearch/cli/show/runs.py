@@ -1,4 +1,4 @@
-"""What a person sees of a run: where it stands, its front, and the display while it goes on."""
+"""What a person sees of a run: where it stands, and the display while it goes on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
-from archsearch.campaign.results import Results
+from archsearch.campaign.remarks import NothingFoundError
 from archsearch.cli.progress import Display, duration
 from archsearch.cli.show.tables import new_table
 from archsearch.cli.terminal import error_console, say
@@ -38,31 +37,21 @@ def status(standing: dict[str, Any], console: Console) -> None:
         causes = ", ".join(f"{cause} {genes}" for cause, genes in redrawn.items())
         table.add_row("genes redrawn by repair", causes)
     console.print(table)
-    for damage in standing["damaged_journal_lines"]:
-        console.print(f"journal: {damage}", highlight=False, markup=False)
-
-
-def winners(results: Results, console: Console) -> None:
-    """The candidates of the front, best quality first."""
-    table = new_table(f"{results.name}: front of {len(results.front)}", "id", "name", "layout")
-    for o in results.objectives:
-        table.add_column(escape(f"{o.name} ({o.direction})"), justify="right", overflow="fold")
-    for identifier in results.front:
-        c = results.candidate(identifier)
-        values = [f"{c.objectives[o.name]:.4g}" for o in results.objectives]
-        table.add_row(c.id, c.name if c.origin == "reference" else "", c.pattern, *values)
-    console.print(table)
+    remarks = [*standing["deeper_references"]]
+    remarks += [f"journal: {damage}" for damage in standing["damaged_journal_lines"]]
+    for remark in remarks:
+        console.print(remark, highlight=False, markup=False)
 
 
 @contextmanager
 def watching(path: Path) -> Iterator[Display]:
-    """The display of a run; whatever ends it, say how to go on."""
+    """The display of a run; whatever ends it before its end, say how to go on."""
     display = Display(error_console)
     try:
         yield display
     except BaseException as error:
         display.close()
-        if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput):
+        if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput | NothingFoundError):
             say(f"nothing is lost; archsearch resume {path} goes on from here")
         raise
     finally:

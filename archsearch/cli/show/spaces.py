@@ -11,6 +11,7 @@ from archsearch.cli.show.tables import new_table
 from genomes import LIV_CLASSES, PRESETS, SearchSpace, preset, random_genome
 from genomes.sharing_genes import STRATEGIES
 from genomes.star import ChannelMixing, FeaturizerGenome, LivClass, Nonlinearity, Sparsity, TokenMixing
+from genomes.transfer import shortest_length
 
 
 def spaces(name: str | None, console: Console) -> None:
@@ -43,6 +44,8 @@ def _space(space: SearchSpace, console: Console) -> None:
         say(f"recurrence: every {r.group} blocks of a genome run {r.times} times with the same weights")
     genomes = f"{space.size:,} genomes ({_power(space.size)})"
     say(f"{_blocks(space)} blocks, {genomes}, those included that break a rule\n", copied=True)
+    shortest = shortest_length(space.variants.values())
+    say(f"budget.length: at least {shortest} tokens, of which windows and filters may span a quarter\n")
     table = new_table("genes of a block", "gene", "legal", "meaning")
     for gene, legal, meaning in _genes(space):
         table.add_row(gene, legal, meaning)

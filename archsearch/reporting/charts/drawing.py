@@ -9,7 +9,9 @@ from typing import Literal
 
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
-Symbol = Literal["circle", "square", "diamond", "triangle", "triangle-down", "pentagon", "hexagon", "star"]
+Symbol = Literal[
+    "circle", "square", "diamond", "triangle", "triangle-down", "pentagon", "hexagon", "star", "cross"
+]
 
 _CORNERS: dict[Symbol, tuple[int, float, float]] = {
     "square": (4, 45.0, 1.15),
@@ -22,6 +24,12 @@ _CORNERS: dict[Symbol, tuple[int, float, float]] = {
 }
 """Corners, turn in degrees, and a size that looks like the circle's."""
 _INNER = 0.45
+_ARM = 0.32
+_CROSS: tuple[Point, ...] = (
+    *((-_ARM, -1.0), (_ARM, -1.0), (_ARM, -_ARM), (1.0, -_ARM), (1.0, _ARM), (_ARM, _ARM)),
+    *((_ARM, 1.0), (-_ARM, 1.0), (-_ARM, _ARM), (-1.0, _ARM), (-1.0, -_ARM), (-_ARM, -_ARM)),
+)
+"""Corners of an upright cross; it is drawn on its side."""
 _SANS_EM, _MONO_EM = 0.57, 0.61
 """Mean width of a character, of the widest font in use (DejaVu)."""
 
@@ -105,6 +113,9 @@ class Picture:
 
 def corners(mark: Mark) -> tuple[Point, ...]:
     """The outline of a mark that is no circle."""
+    if mark.symbol == "cross":
+        half = mark.radius * 1.2 / math.sqrt(2)
+        return tuple((mark.x + half * (x - y), mark.y + half * (x + y)) for x, y in _CROSS)
     count, turn, size = _CORNERS[mark.symbol]
     points = []
     for index in range(count):

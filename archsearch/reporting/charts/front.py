@@ -1,4 +1,4 @@
-"""The front in two objectives: who was evaluated, who won, and where the references lie."""
+"""The front in two objectives: who reached the last rung, who won, and where the references lie."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -26,6 +26,8 @@ from archsearch.reporting.units import quantity
 _SYMBOLS: tuple[Symbol, ...] = (
     *("square", "diamond", "triangle", "triangle-down", "pentagon", "star", "hexagon"),
 )
+_BREAKING: Symbol = "cross"
+"""What breaks a bound, a reference that is: never on the front."""
 _MOST_BARS = 8
 _LONGEST_BAR = 0.25
 """Intervals are drawn for at most so many winners, and where the median is at most this share of the axis."""
@@ -57,14 +59,16 @@ def staircase(points: list[Point], right: bool, up: bool) -> list[Point]:
 
 def front_picture(results: Results, across: Objective, upright: Objective, slug: str) -> Picture:
     """The picture of one pair of objectives."""
-    shown = [c for c in results.candidates if c.status == "evaluated" and _has(c, across, upright)]
+    shown = [c for c in results.candidates if facts.at_last_rung(c, results) and _has(c, across, upright)]
     winners = [c for c in facts.winners(results) if _has(c, across, upright)]
     references = [c for c in facts.references(results) if c in shown]
     chosen = {c.id for c in winners + references}
     others = [c for c in shown if c.id not in chosen]
+    breaking = [c for c in shown if c.breaks is not None]
     plot = _Plot.of(across, upright, winners + references, others)
     symbols = {c.id: _SYMBOLS[i % len(_SYMBOLS)] for i, c in enumerate(references)}
-    steps, dots = _staircase(plot, winners), _dots(plot, others, results)
+    symbols |= dict.fromkeys((c.id for c in breaking), _BREAKING)
+    steps, dots = _staircase(plot, winners), _dots(plot, others)
     points = [
         _chosen(plot, c, c.id in results.front, symbols.get(c.id, "circle")) for c in references + winners
     ]
@@ -74,7 +78,7 @@ def front_picture(results: Results, across: Objective, upright: Objective, slug:
     labels = place(
         [Wanted(m, names[m.id], mono=m.symbol == "circle", must=m.symbol != "circle") for m in points],
         (LEFT + 2, TOP, RIGHT, BOTTOM - 2),
-        [mark for mark in dots if mark.fill == "strong"],
+        dots,
         [line.points for line in (*steps, *bars)],
     )
     if not shown:
@@ -83,15 +87,27 @@ def front_picture(results: Results, across: Objective, upright: Objective, slug:
         ]
     leaders = [item for item in labels if isinstance(item, Line)]
     texts = [item for item in labels if isinstance(item, TextLine)]
-    items = (*_frame(plot), *dots, *steps, *bars, *leaders, *points, *texts, *_legend(results))
+    items = (
+        *_frame(plot),
+        *dots,
+        *steps,
+        *bars,
+        *leaders,
+        *points,
+        *texts,
+        *_legend(results, bool(breaking)),
+    )
     title = f"{_short(upright)} against {_short(across)}"
     alt = (
-        f"Scatter plot of {len(shown)} evaluated candidates: {upright.label} against {across.label}. "
+        f"Scatter plot of {len(shown)} candidates of the last rung: {upright.label} against {across.label}. "
         f"{len(winners)} are on the front{': ' if winners else ''}{', '.join(c.name for c in winners)}."
+        + (f" {len(breaking)} break a bound: {', '.join(c.name for c in breaking)}." if breaking else "")
     )
     unlabelled = max(len(points) - len(texts), 0)
     beyond = sum(not plot.holds(c) for c in others)
+    early = len(facts.stopped_early(results))
     notes = [
+        *([f"{early} stopped at an earlier rung, not drawn."] if early else []),
         *([f"{beyond} beyond the axes, drawn on the edge."] if beyond else []),
         *([f"{unlabelled} of the front without room for a label."] if unlabelled else []),
         *(["Fine bars: predicted intervals."] if bars else []),
@@ -172,11 +188,11 @@ def _frame(plot: _Plot) -> list[Item]:
     return items
 
 
-def _legend(results: Results) -> list[Item]:
+def _legend(results: Results, breaking: bool) -> list[Item]:
     steps = results.rungs[-1] if results.rungs else 0
     entries = [(Mark(0, 0, 4.4, "front"), "front"), (Mark(0, 0, 3.2, "strong"), f"last rung ({steps} steps)")]
-    entries += [(Mark(0, 0, 3.2, "faint"), "earlier rung")] if len(results.rungs) > 1 else []
     entries += [(Mark(0, 0, 4.8, "paper", "ink", "diamond"), "reference")] if results.references else []
+    entries += [(Mark(0, 0, 4.8, "paper", "ink", _BREAKING), "breaks a bound")] if breaking else []
     items: list[Item] = []
     x = LEFT
     for mark, words in entries:
@@ -185,13 +201,18 @@ def _legend(results: Results) -> list[Item]:
     return items
 
 
-def _dots(plot: _Plot, others: list[Candidate], results: Results) -> list[Mark]:
-    marks = []
-    for candidate in sorted(others, key=lambda c: facts.at_last_rung(c, results)):
-        x, y = plot.at(candidate)
-        role = "strong" if facts.at_last_rung(candidate, results) else "faint"
-        marks.append(Mark(x, y, 3.2, role, about=_about(plot, candidate), id=candidate.id))
-    return marks
+def _dots(plot: _Plot, others: list[Candidate]) -> list[Mark]:
+    return [
+        Mark(
+            *plot.at(c),
+            3.2,
+            "strong",
+            symbol="circle" if c.breaks is None else _BREAKING,
+            about=_about(plot, c),
+            id=c.id,
+        )
+        for c in others
+    ]
 
 
 def _chosen(plot: _Plot, candidate: Candidate, won: bool, symbol: Symbol) -> Mark:
@@ -206,7 +227,8 @@ def _about(plot: _Plot, candidate: Candidate) -> str:
     figures = [
         f"{_short(o)} {quantity(candidate.objectives[o.name], o.unit)}" for o in (plot.upright, plot.across)
     ]
-    return "\n".join((candidate.name, *figures, candidate.pattern))
+    broken = [] if candidate.breaks is None else [f"breaks a bound: {candidate.breaks}"]
+    return "\n".join((candidate.name, *figures, *broken, candidate.pattern))
 
 
 def _staircase(plot: _Plot, winners: list[Candidate]) -> list[Line]:

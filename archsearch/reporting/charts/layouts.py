@@ -1,5 +1,6 @@
 """The winners' layouts one below the other, the references below them, with quality and cost beside."""
 
+from archsearch.campaign.objectives import QUALITY
 from archsearch.campaign.results import Candidate, Results
 from archsearch.reporting import facts
 from archsearch.reporting.charts.drawing import (
@@ -52,7 +53,9 @@ def layouts_picture(results: Results) -> Picture:
         for candidate in group:
             items += _row(candidate, strips[candidate.id], cell, y, strip_left)
             for number, objective in enumerate(results.objectives):
-                text = styles[objective.name].text(facts.value(candidate, objective))
+                known = objective.metric != QUALITY or facts.at_last_rung(candidate, results)
+                value = facts.value(candidate, objective) if known else None
+                text = styles[objective.name].text(value)
                 items.append(
                     TextLine(columns_left + _COLUMN * (number + 1), y + 21, text, 11.5, "ink", "end")
                 )

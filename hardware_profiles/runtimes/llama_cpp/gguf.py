@@ -3,9 +3,10 @@
     write_gguf(architecture, "model.gguf", weights="int4")                      random weights
     write_gguf(architecture, "model.gguf", weights="float32", params=params)    those of `proxies.model.Model`
 
-All matrices are of one type, the embedding too; norms, other vectors and the kernels of convolutions are
-float32. A matrix whose rows no block of 32 divides is float16, as llama.cpp's own quantiser falls back to.
-There is no tokenizer: tokens are numbers. Tensors are made and written one by one.
+Matrices are of one type, the embedding too, but in a file in int4 the table of the logits is Q6_K, as
+llama.cpp's quantiser writes it; norms, other vectors and the kernels of convolutions are float32. A matrix
+whose rows no block divides is of a wider type, as that quantiser falls back to. There is no tokenizer: tokens
+are numbers. Tensors are made and written one by one.
 """
 
 from collections.abc import Mapping
@@ -16,13 +17,18 @@ from typing import Any
 import numpy as np
 
 from genomes import Architecture, Attention, InvalidInput, Mamba2, ShortConv
+from hardware_profiles.runtimes.llama_cpp import q6_k
 from hardware_profiles.runtimes.llama_cpp.binding import INSTALL
 from hardware_profiles.runtimes.llama_cpp.classes import GgufClass, gguf_class, used
 from hardware_profiles.runtimes.llama_cpp.tensors import Tensor, tensors
-from hardware_profiles.runtimes.weights import BITS, BLOCK, TABLES, Weights
+from hardware_profiles.runtimes.weights import BITS, TABLES, Weights
+from hardware_profiles.traits import LLAMA_CPP
+from hardware_profiles.workload import Workload, matrix_dtype
 
 FILE_TYPES = {"float32": "F32", "float16": "F16", "int8": "Q8_0", "int4": "Q4_0"}
 """Our names of what weights are stored in, and GGUF's."""
+TENSOR_TYPES = FILE_TYPES | {"q6_k": "Q6_K"}
+"""The same of what a tensor is stored in."""
 LONGEST = 1 << 20
 """Context length that files claim: llama.cpp warns beyond it."""
 
@@ -45,12 +51,11 @@ def write_gguf(
     package = _package()
     writer = package.GGUFWriter(str(path), model_class.name)
     _write_facts(writer, architecture, model_class)
-    every = list(tensors(architecture, model_class))
+    stored = {tensor: _stored(tensor, architecture, weights) for tensor in tensors(architecture, model_class)}
     try:
-        for tensor in every:
-            dtype = _stored(tensor, weights)
+        for tensor, dtype in stored.items():
             shape = tensor.lay(np.broadcast_to(np.float32(0), tensor.shape)).shape
-            kind = package.GGMLQuantizationType[FILE_TYPES[dtype]]
+            kind = package.GGMLQuantizationType[TENSOR_TYPES[dtype]]
             bytes_ = package.quants.quant_shape_to_byte_shape(shape, kind)
             plain = dtype in ("float32", "float16")
             writer.add_tensor_info(
@@ -64,8 +69,8 @@ def write_gguf(
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
         total, values = 0, Weights(params, weights)
-        for tensor in every:
-            data = _data(tensor, _stored(tensor, weights), values, package)
+        for tensor, dtype in stored.items():
+            data = _data(tensor, dtype, values, package)
             total += data.nbytes
             writer.write_tensor_data(data)
     finally:
@@ -73,24 +78,29 @@ def write_gguf(
     return total
 
 
-def _stored(tensor: Tensor, weights: str) -> str:
+def _stored(tensor: Tensor, architecture: Architecture, weights: str) -> str:
     """What a tensor is stored in."""
     if not tensor.matrix:
         return "float32"
+    if tensor.ours == ("embedding" if architecture.tied_embeddings else "head"):
+        return LLAMA_CPP.shipped(Workload(weights=weights)).head_dtype(architecture.width)
     # The inputs of a table are its last axis, those of our matrices the first.
-    inputs = tensor.shape[-1] if tensor.ours in TABLES else tensor.shape[0]
-    return "float16" if weights in BITS and inputs % BLOCK else weights
+    return matrix_dtype(tensor.shape[-1] if tensor.ours in TABLES else tensor.shape[0], weights)
 
 
 def _data(tensor: Tensor, dtype: str, values: Weights, package: Any) -> np.ndarray:
     """What the file holds of a tensor; random integers are made as they are stored, without rounding."""
-    if dtype in BITS and values.random:
+    if values.random and dtype == "q6_k":  # a table
+        return q6_k.cheap(*tensor.shape)
+    if values.random and dtype in BITS:
         inputs, outputs = tensor.shape  # or the other way round, for a table
-        integers = values.integers(tensor.ours, (inputs, outputs))
+        integers = values.integers(tensor.ours, (inputs, outputs), BITS[dtype])
         scales = integers.scales.astype(np.float16)[..., None].view(np.uint8)
         return np.concatenate([scales, integers.bytes], axis=-1).reshape(len(scales), -1)
     laid = np.ascontiguousarray(tensor.lay(values.read(tensor.ours, tensor.shape)), np.float32)
-    data: np.ndarray = package.quants.quantize(laid, package.GGMLQuantizationType[FILE_TYPES[dtype]])
+    if dtype == "q6_k":
+        return q6_k.quantise(laid)
+    data: np.ndarray = package.quants.quantize(laid, package.GGMLQuantizationType[TENSOR_TYPES[dtype]])
     return data
 
 

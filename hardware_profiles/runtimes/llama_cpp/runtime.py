@@ -6,7 +6,7 @@ mmap); the CPUs that this process may use are its threads. Prefill reads the pro
 cannot take it back, one of up to 32 tokens behind the prompt.
 
 The arithmetic is llama.cpp's: activations are float32, and are rounded to blocks of 8 bits where a matrix is
-stored in int8 or int4. `cache` is that of keys and values; states of recurrences are float32. Working memory
+stored in integers. `cache` is that of keys and values; states of recurrences are float32. Working memory
 of the head is the list of its tokens, and the embedding once more where it is the head too, since llama.cpp
 regroups integers for products.
 """

@@ -60,6 +60,7 @@ events = st.one_of(
         workers=counts,
         began=numbers,
         reference_point=st.dictionaries(texts, mixed),
+        training=st.none() | counts,
     ),
     st.builds(
         CandidateRecord,
@@ -146,7 +147,12 @@ def test_what_is_written_reads_back_the_same(event) -> None:
 @pytest.mark.parametrize("path", JOURNALS, ids=lambda path: path.stem)
 def test_golden_lines_are_written_as_they_were(path) -> None:
     """But for the keys that older ones lack."""
-    added = {"candidate": {"weights", "cache"}, "generation": {"offspring"}, "job": {"trials"}}
+    added = {
+        "run": {"training"},
+        "candidate": {"weights", "cache"},
+        "generation": {"offspring"},
+        "job": {"trials"},
+    }
     gone = {"generation": {"redrawn"}}
     events, damages = read_journal(path)
     assert not damages
@@ -194,6 +200,8 @@ WRONG = [
     ("run", "workers", "2"),
     ("run", "workers", True),
     ("run", "workers", -1),
+    ("run", "training", "3"),
+    ("run", "training", -1),
     ("run", "executor", "threads"),
     ("run", "began", float("nan")),
     ("run", "reference_point", {"quality": "low"}),

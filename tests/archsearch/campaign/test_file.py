@@ -7,7 +7,7 @@ import yaml
 
 from archsearch.campaign.file import load_campaign
 from archsearch.launch import run
-from genomes import InvalidInput
+from genomes import InvalidInput, parse_layout
 from support import ROOT, campaigns
 
 
@@ -29,6 +29,24 @@ def refused(file: Path, *overrides: str) -> str:
 
 def test_the_tiny_campaign_is_accepted(file):
     load_campaign(file).check()
+
+
+def test_references_with_more_blocks_than_candidates_are_named(file):
+    """One has its motif whole, however few blocks candidates have; others are cut to theirs."""
+    names = "references=[transformer++, nemotron-h, lfm2]"
+    assert load_campaign(file, [names, "space.blocks=8"]).deeper_references() == [
+        "reference nemotron-h is trained with 13 blocks where candidates have at most 8"
+    ]
+    assert load_campaign(file, [names, "space.blocks=13"]).deeper_references() == []
+    assert len(load_campaign(file, [names, "space.blocks=3"]).deeper_references()) == 2
+
+
+def test_a_run_says_it_before_it_begins(file, tmp_path):
+    said = []
+    campaign = load_campaign(file, ["finalists={count: 1}"])  # which nothing can measure: refused right after
+    with pytest.raises(InvalidInput, match="finalists"):
+        run(campaign, tmp_path / "run", say=said.append)
+    assert said == campaign.deeper_references() != []
 
 
 @pytest.mark.parametrize(
@@ -69,11 +87,60 @@ def test_the_tiny_campaign_is_accepted(file):
         ("space.classes={a: [skip, skip]}", ["space", "class a", "repeated variants"]),
         ("space.classes={swiglu: ['swiglu(3)']}", ["space", "swiglu is one of hybrid already"]),
         ("space={preset: star, deploys_to: [vllm]}", ["space", "no runtime shares"]),
-        ("space={preset: hybrid, blocks: 3, deploys_to: [vllm]}", ["space", "holds nothing that vllm load"]),
+        ("space={preset: griffin, blocks: 3, deploys_to: [vllm]}", ["space", "holds nothing that vllm load"]),
+        (
+            "proxy.context=64",
+            ["proxy.context = 64", "the proxy's context is budget.length = 32", "leave proxy.context out"],
+        ),
+        ("target.context=0", ["target.context = 0", "greater than or equal to 1"]),
+        ("target.context=4", ["space at the target scale", "window = 1/8 of a context of 4 is 0 tokens"]),
+        (
+            "budget.length=24",
+            [
+                "budget.length = 24: class short_conv (short_conv(7)): kernel = 7 tokens with sequences of",
+                "legal: at most 6 tokens, or a share of the context up to 1/4",
+                "take at least 28 tokens",
+            ],
+        ),
+        (
+            "space.classes={far: ['hyena(filter=16)', 'attention(window=9)']}",
+            [
+                "class far (hyena(filter=16)): filter = 16 tokens with sequences of 32 tokens, the widest of",
+                "take at least 64 tokens",
+            ],
+        ),
+        (
+            "space.classes={wide: ['attention(window=1/2)']}",
+            [
+                "class wide (attention(window=1/2)): window = 1/2 of the context",
+                "up to 1/4; write a smaller one",
+            ],
+        ),
+        (
+            "space.classes={twin: ['attention(kv=1/4,window=4,qk_norm=yes)']}",
+            [
+                "space: class window_attention (attention(kv=1/4,window=1/8,qk_norm=yes)) and class twin",
+                "one function at the proxy (attention heads=4 kv_heads=1 head_dim=4",
+                "window=64 and attention",
+                "sequences of 64 tokens tell them apart",
+            ],
+        ),
+        (
+            "space.classes={twin: ['swiglu(9/4)', 'swiglu(5/2)']}",
+            [
+                "class twin (swiglu(9/4))",
+                "(swiglu hidden=48) and two at the target (swiglu hidden=",
+                "a proxy of width 32 tells them apart",
+            ],
+        ),
         ("space.deploys_to=[tpu]", ["space.deploys_to", "tpu", "llama.cpp"]),
         ("references=[gpt-5]", ["references.0", "'gpt-5'", "transformer++", "lfm2"]),
         ("references=[lfm2, lfm2]", ["references", "twice"]),
         ("references=[]", ["references"]),
+        (
+            "references=[lfm2, llama]",
+            ["references = [", "llama", "(these are 2)", "3 names or more", "add some"],
+        ),
         ("tasks.1.task=sorting", ["tasks.1", "'sorting'", "in-context-recall", "text"]),
         ("tasks.1.task=3", ["tasks.1.task = 3", "string"]),
         ("tasks.1.vocabulary=16", ["tasks.1", "'vocabulary'", "vocab_size"]),
@@ -87,6 +154,9 @@ def test_the_tiny_campaign_is_accepted(file):
         ("budget.rungs=[2]", ["budget", "decay_fraction"]),
         ("budget.learning_rates=[0.0]", ["budget.learning_rates = [0.0]", "above 0"]),
         ("budget.learning_rates=[0.1, 0.1]", ["budget.learning_rates", "differ"]),
+        ("budget.learning_rates=[0.1]", ["budget.learning_rates = [0.1]", "2 rates or more", "add rates"]),
+        ("budget.reference_seeds=2", ["budget.reference_seeds = 2", "3"]),
+        ("budget.final_seeds=0", ["budget.final_seeds = 0", "1"]),
         ("budget.length=1", ["budget.length = 1", "2"]),
         ("budget.platform=abacus", ["budget.platform = 'abacus'", "'cpu'"]),
         ("search.elites=3", ["search", "elites 3", "population of 3"]),
@@ -205,6 +275,34 @@ def test_the_resolved_file_reads_back_equal_and_says_every_key(file, tmp_path):
     assert set(written["budget"]) == set(type(campaign.budget).model_fields)
 
 
+def test_shares_of_the_context_are_those_of_the_length_and_of_the_first_objective(file):
+    campaign = load_campaign(file)
+    assert (campaign.proxy.context, campaign.target.context) == (32, 512)
+    longer = load_campaign(file, ["budget.length=64", "target.context=2048"])
+    assert (longer.proxy.context, longer.target.context) == (64, 2048)
+    plain = load_campaign(file, ["objectives=[{metric: quality}, {metric: parameters}]"])
+    assert plain.target.context == 4096
+    for each in (campaign, longer):
+        window = parse_layout("attention(window=1/4)")
+        trained, priced = each.trained(window).blocks[0].window, each.priced(window).blocks[0].window
+        assert (4 * trained, 4 * priced) == (each.proxy.context, each.target.context)
+
+
+def test_a_resolved_file_says_the_length_once(file, tmp_path):
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(load_campaign(file).to_yaml(), encoding="utf-8")
+    assert load_campaign(resolved, ["budget.length=128"]).proxy.context == 128
+    assert yaml.safe_load(resolved.read_text(encoding="utf-8"))["target"]["context"] == 512
+
+
+def test_two_names_of_one_function_are_one_class_to_a_campaign(file):
+    campaign = load_campaign(file, ["space.classes={edge: ['hyena_y(3)']}"])
+    campaign.check()
+    one, other = parse_layout("hyena_y(3) swiglu(4)"), parse_layout("short_conv(3) swiglu(4)")
+    assert campaign.trained(one).fingerprint == campaign.trained(other).fingerprint
+    assert campaign.priced(one).fingerprint == campaign.priced(other).fingerprint
+
+
 EXAMPLES = [
     path
     for path in sorted(ROOT.joinpath("examples").glob("*.yaml"))
@@ -216,6 +314,7 @@ EXAMPLES = [
 def test_the_examples_read(path):
     campaign = load_campaign(path)
     campaign.search_space.check_scale(campaign.target)
+    assert campaign.target.repeat == "stack"
 
 
 def test_relative_paths_of_tasks_become_absolute(file, text, monkeypatch):

@@ -1,9 +1,12 @@
 """What a ledger remembers of the processes that carried a run on, and of their measurements."""
 
+from dataclasses import replace
+
 import pytest
 
 from archsearch.campaign.events import (
     FinalistsChosen,
+    JobRecord,
     MeasurementRecord,
     RunFinished,
     RunStopped,
@@ -13,6 +16,7 @@ from archsearch.campaign.events import (
 from archsearch.campaign.ledger import Ledger, Presence
 from archsearch.campaign.results import Summary
 from support import campaigns
+from support.event_cases import trial_done
 
 
 @pytest.fixture
@@ -80,3 +84,37 @@ def test_measurements_are_kept_by_candidate_and_objective(ledger) -> None:
     assert ledger.measured == {"f": {name: Summary(2, 1.0, 3.0, None, True, None)}}
     assert ledger.measured_failures == {"f": {name: "it broke"}}
     assert (ledger.measurement_seconds, ledger.measurements_failed) == ([2.0, 2.0], 1)
+
+
+def trained(version: str | None) -> JobRecord:
+    """A job whose trial names a version of the training code, or none."""
+    trial = trial_done("a", "text", 0.5, 1.0)
+    versions = {} if version is None else {"training": version}
+    trial = replace(trial, result=replace(trial.result, versions=versions))
+    return JobRecord(
+        candidate="f",
+        proxy="p",
+        rung=0,
+        seconds=1.0,
+        startup_seconds=0.0,
+        failure=None,
+        asked=("a",),
+        trials=(trial,),
+    )
+
+
+def test_the_version_of_the_training_is_that_of_the_session_else_of_its_trials(ledger) -> None:
+    assert ledger.training is None
+    ledger.apply(began(11.0, 1))
+    assert ledger.training == 1, "the oldest journals do not tell"
+    ledger.apply(trained(None))
+    assert ledger.training == 1
+    ledger.apply(trained("2"))
+    assert ledger.training == 2
+    ledger.apply(replace(began(12.0, 1), training=3))
+    assert ledger.training == 3
+
+
+def test_a_journal_that_lost_its_sessions_is_known_by_its_trials(ledger) -> None:
+    ledger.apply(trained("3"))
+    assert ledger.training == 3

@@ -22,7 +22,8 @@ from support import GOLDEN, campaigns, naive_standing
 from support.event_cases import candidate_record, trial_done
 
 TASKS = ("text", "in-context-recall")
-PROXIES = ("transformer++", "lfm2", "a", "b", "c", "d")
+PROXIES = ("transformer++", "lfm2", "qwen3", "a", "b", "c")
+REFERENCES = PROXIES[: campaigns.REFERENCES]
 QUALITY = Objective("quality", "max")
 COST = Objective("parameters", "min", at_most=6.0)
 GAIN = Objective("decode_flops_per_token", "max", margin=0.2)
@@ -36,12 +37,24 @@ rarely = st.sampled_from([*9 * [False], True])
 
 @st.composite
 def jobs(draw: st.DrawFn) -> JobRecord:
-    """One rung of one proxy: done, failed, failed in some trials, or with a trial that got lost."""
-    proxy, rung = draw(st.sampled_from(PROXIES)), draw(st.integers(0, 1))
+    """One rung of one proxy, or the training after the search: done, failed, failed in some trials, with a
+    trial that got lost, with trials stopped early; older results and newer ones."""
+    proxy, rung = draw(st.sampled_from(PROXIES)), draw(st.integers(0, 2))
+    above, replicates = draw(st.booleans()), draw(st.integers(1, 3))
     trials = tuple(
-        trial_done(f"{proxy}/{rung}/{task}/{rate}", task, draw(amounts) / 4, draw(amounts), draw(causes))
+        trial_done(
+            f"{proxy}/{rung}/{task}/{rate}/{replicate}",
+            task,
+            draw(amounts) / 4 - 1,
+            draw(amounts),
+            draw(causes),
+            draw(amounts) / 4 - 1 if above else None,
+            replicate,
+            draw(st.sampled_from([5, 5, 5, 4])),
+        )
         for task in TASKS
         for rate in range(2)
+        for replicate in range(replicates)
     )
     failed, lost = draw(rarely), draw(rarely)
     return JobRecord(
@@ -62,7 +75,7 @@ def admissions(draw: st.DrawFn) -> Event:
     proxy, number = draw(st.sampled_from(PROXIES)), draw(st.integers(0, 2))
     names = draw(st.sampled_from([(COST.name, GAIN.name), (COST.name, GAIN.name), (COST.name,), ()]))
     costs = {name: Estimate(*3 * [draw(amounts)]) for name in names}
-    if number == 0 and proxy in PROXIES[:2]:
+    if number == 0 and proxy in REFERENCES:
         return candidate_record(proxy, True, costs=costs)
     dear = COST.name in costs and costs[COST.name].value > POINT[COST.name]
     return candidate_record(
@@ -75,8 +88,9 @@ def whole(draw: st.DrawFn) -> list[Event]:
     """A history in which the references are often judged."""
     events: list[Event] = draw(st.lists(admissions() | jobs() | jobs(), max_size=25))
     if draw(st.booleans()):
-        for proxy in PROXIES[:2]:
-            done = [draw(jobs().filter(lambda job: job.failure is None)) for _ in range(2)]
+        for proxy in REFERENCES:
+            rungs = draw(st.integers(2, 3))
+            done = [draw(jobs().filter(lambda job: job.failure is None)) for _ in range(rungs)]
             place = draw(st.integers(0, len(events)))
             events[place:place] = [
                 candidate_record(proxy, True, costs={COST.name: Estimate(2.0, 2.0, 2.0)}),
@@ -88,7 +102,14 @@ def whole(draw: st.DrawFn) -> list[Event]:
 def retold(job: JobRecord, proxy: str, rung: int) -> JobRecord:
     """The trials of a job as those of another proxy and rung."""
     trials = tuple(
-        trial_done(f"{proxy}/{rung}/{n}", trial.task, trial.result.score, trial.result.validation_loss)
+        trial_done(
+            f"{proxy}/{rung}/{n}",
+            trial.task,
+            trial.result.score,
+            trial.result.validation_loss,
+            validation_score=trial.result.validation_score,
+            replicate=trial.replicate,
+        )
         for n, trial in enumerate(job.trials)
     )
     return JobRecord(
@@ -115,9 +136,12 @@ def stands_as_from_scratch(standing: Standing) -> None:
     assert standing.counts == naive_standing.counts(ledger)
     assert [record.fingerprint for record in standing.front] == naive_standing.front(ledger, objectives)
     assert standing.front_size == len(standing.front)
-    for rung in range(standing.last + 1):
+    for rung in range(standing.last + 2):
         scale = standing.scale(rung)
-        plain = scale and {task: (each.mean, each.divisor) for task, each in scale.items()}
+        plain = scale and {
+            task: (each.mean, each.divisor, each.noise, scale.weights[task])
+            for task, each in scale.tasks.items()
+        }
         assert plain == naive_standing.scale(ledger, rung)
         for record in ledger.candidates.values():
             proxy = record.proxy
@@ -125,6 +149,12 @@ def stands_as_from_scratch(standing: Standing) -> None:
             assert standing.failure(proxy, rung) == naive_standing.failure(ledger, proxy, rung)
             assert standing.scores(proxy, rung) == naive_standing.scores_of(ledger, proxy, rung)
             assert standing.quality(proxy, rung) == naive_standing.quality(ledger, proxy, rung)
+            error, naive = (
+                standing.quality_error(proxy, rung),
+                naive_standing.quality_error(ledger, proxy, rung),
+            )
+            assert (error is None) == (naive is None)
+            assert error is None or error == pytest.approx(naive, rel=1e-9)
             assert standing.values(record, rung) == naive_standing.values(ledger, record, rung, objectives)
 
 
@@ -224,7 +254,7 @@ def test_a_candidate_admitted_late_leads_by_the_trials_of_its_twin(campaign) -> 
     standing = Standing(Ledger(campaign), SIDES["values"])
     standing.ledger.apply(began(standing.objectives))
     dear, cheap = ({COST.name: Estimate(value, value, value)} for value in (3.0, 1.0))
-    for proxy in ("transformer++", "lfm2", "a"):
+    for proxy in (*REFERENCES, "a"):
         standing.ledger.apply(candidate_record(proxy, proxy != "a", costs=dear))
         for rung in (0, 1):
             trials = tuple(trial_done(f"{proxy}/{rung}/{task}", task, 0.5, 1.0) for task in TASKS)
@@ -240,7 +270,7 @@ def test_a_candidate_admitted_late_leads_by_the_trials_of_its_twin(campaign) -> 
                     trials=trials,
                 )
             )
-    assert standing.front_size == 3
+    assert standing.front_size == len(REFERENCES) + 1
     before = standing.hypervolume
     standing.ledger.apply(candidate_record("a", fingerprint="twin", costs=cheap))
     assert [record.fingerprint for record in standing.front] == ["twin"]

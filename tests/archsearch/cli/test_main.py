@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 from archsearch.cli import main as cli
-from archsearch.cli.show import runs as show
+from archsearch.cli.show import outcome as show
 from genomes import REFERENCES, model_names
 from hardware_profiles import device_names
+from proxies.tasks import TASKS
 from support import campaigns, report_cases
 
 VERBS = [
@@ -30,6 +31,7 @@ VERBS = [
     "validate",
     "devices",
     "spaces",
+    "tasks",
     "operators",
     "architectures",
     "doctor",
@@ -105,9 +107,40 @@ def test_the_front_is_shown_with_the_whole_names_of_its_objectives():
     results = report_cases.build()
     console = Console(width=400, file=io.StringIO())
     show.winners(replace(results, name="[/tmp]"), console)
-    said = console.file.getvalue()
-    assert [o.name for o in results.objectives if o.name not in said] == []
-    assert "[/tmp]: front of" in said
+    shown_text = console.file.getvalue()
+    assert [o.name for o in results.objectives if o.name not in shown_text] == []
+    assert "[/tmp]: front of" in shown_text
+
+
+def test_the_outcome_says_what_quality_rests_on_and_what_the_front_may_claim():
+    results = report_cases.build()
+    idle = replace(results.tasks[1], weight=0.0)
+    shown = replace(results, tasks=(results.tasks[0], idle), remarks=("fuzzy-recall has no weight.",))
+    console = Console(width=500, file=io.StringIO())
+    show.outcome(shown, console)
+    shown_text = console.file.getvalue()
+    best = results.candidate(results.front[0])
+    for words in (
+        f"±{best.quality_error:.2g}",
+        f"{best.final.quality:.4g} ±{best.final.quality_error:.2g} ({best.final_change:+.2g})",
+        "none: trades",
+        "tasks at 180 steps",
+        "bigram, 2.500 nats, accuracy 0.310",
+        "0 (asked 0.5)",
+        "0.08 (noise)",
+        "62%",
+        "1 lowest, 9 highest of 12",
+        "fuzzy-recall has no weight.",
+        *results.references,
+    ):
+        assert words in shown_text, words
+
+
+def test_the_outcome_of_an_older_run_has_no_noise_to_show():
+    console = Console(width=500, file=io.StringIO())
+    show.outcome(report_cases.older(), console)
+    assert "±" not in console.file.getvalue()
+    assert "after the search" not in console.file.getvalue()
 
 
 def test_the_installed_command_reports_without_a_traceback(tmp_path):
@@ -214,7 +247,17 @@ def test_predict_prints_the_keys_of_the_design(call, architecture):
         "device",
         "calibration",
     }
-    beside = {"context", "batch", "dtype", "weights", "cache", "prefill_energy_j", "decode_energy_j", "notes"}
+    beside = {
+        "context",
+        "batch",
+        "dtype",
+        "weights",
+        "cache",
+        "head",
+        "prefill_energy_j",
+        "decode_energy_j",
+        "notes",
+    }
     assert set(found) == design | beside
     for name in ("prefill_latency_s", "decode_latency_s", "peak_memory_bytes"):
         assert set(found[name]) == {"value", "low", "high"}
@@ -254,11 +297,14 @@ def test_train_prints_the_keys_of_the_design_and_keeps_what_it_made(call, archit
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)
     design = {"task", "loss", "accuracy", "steps", "seconds", "learning_rate", "seed", "fingerprint"}
-    assert set(found) == design | {"score", "metric", "out"}
+    baseline = {"baseline", "baseline_loss", "baseline_accuracy"}
+    assert set(found) == design | {"score", "metric", "out", "bits_per_byte"} | baseline
     assert (found["task"], found["steps"], found["seed"]) == ("in-context-recall", 6, 5)
     assert found["learning_rate"] in (0.001, 0.01)
     assert 0 < found["loss"] < 20
     assert 0 <= found["accuracy"] <= 1
+    assert found["score"] == pytest.approx(1 - found["loss"] / found["baseline_loss"])
+    assert found["metric"] == "above_baseline"
     kept = Path(found["out"])
     assert kept.parent == out
     assert json.loads((kept / "result.json").read_text(encoding="utf-8"))["loss"] == found["loss"]
@@ -273,6 +319,9 @@ def test_lists_name_what_there_is(call):
     assert [name for name in (*REFERENCES, *model_names()) if name not in listed.out] == []
     assert "354,483,968" in listed.out
     assert "hybrid" in call("spaces").out
+    listed = call("tasks")
+    assert [name for name in TASKS if name not in listed.out] == []
+    assert "pairs=4" in listed.out
 
 
 def test_one_of_a_list_is_shown_in_full(call, tmp_path):
@@ -287,6 +336,18 @@ def test_one_of_a_list_is_shown_in_full(call, tmp_path):
     file.write_text(printed.out, encoding="utf-8")
     again = call("predict", file, "--device", "raspberry-pi-5", "--json")
     assert json.loads(again.out)["parameters"] == 354_483_968
+
+
+def test_a_task_shows_its_trivial_answers_and_which_settings_they_are_of(call):
+    shown = call("tasks", "in-context-recall", "--length", "32", "--set", "vocab_size=8")
+    assert shown.code == 0, shown.err
+    for name in ("constant", "commonest so far", "copy of the last"):
+        assert name in shown.out
+    assert "at length 32" in shown.out
+    assert call("tasks", "in-context-recall").out != shown.out
+    for refused, said in (("memorization", "legal: in-context-recall"), ("text", "unknown setting")):
+        ended = call("tasks", refused, "--set", "vocab_size=8")
+        assert ended.code == 2 and said in ended.err
 
 
 def test_an_architecture_file_is_exported_as_a_specification(call, architecture, tmp_path):

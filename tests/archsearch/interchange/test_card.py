@@ -7,7 +7,7 @@ import pytest
 
 from archsearch.campaign.directory import LoadedRun
 from archsearch.campaign.objectives import Objective
-from archsearch.campaign.results import Candidate, Results, Summary
+from archsearch.campaign.results import Candidate, FinalTraining, Results, Summary
 from archsearch.interchange.card import card
 from archsearch.interchange.source import Source, Trained
 from genomes import parse_layout
@@ -64,14 +64,37 @@ def test_costs_are_predicted_with_interval_and_device(winner: Candidate, results
     ]
 
 
-def test_scores_are_those_of_the_proxy_and_quality_is_one_of_them(
+def test_scores_stand_with_their_baseline_noise_and_what_fresh_seeds_made_of_them(
     winner: Candidate, results: Results
 ) -> None:
-    tables = sections(card(source(winner, results)))
-    rows = tables[f"Trained as a proxy for {results.rungs[winner.rung]} steps"]
+    assert winner.final is not None and winner.final.quality is not None
+    text = card(source(winner, results))
+    rows = sections(text)[f"Trained as a proxy for {results.rungs[winner.rung]} steps"]
+    assert rows[0] == [
+        "text",
+        f"{winner.signals['score[text]']:.6g}",
+        f"{winner.final.scores['text']:.6g}",
+        "bigram, 2.500 nats, accuracy 0.310",
+        "0.012",
+    ]
+    during, after = winner.objectives["quality"], winner.final.quality
+    assert rows[2][0] == cases.QUALITY.label
+    assert rows[2][1:3] == [
+        f"{during:.6g} ± {winner.quality_error:.2g}",
+        f"{after:.6g} ± {winner.final.quality_error:.2g}",
+    ]
+    assert "3 fresh seeds were judged on test" in text
+    failed = replace(winner, final=FinalTraining("it | diverged"))
+    assert r"The training after the search failed: it \| diverged." in card(source(failed, results))
+
+
+def test_scores_of_an_older_run_stand_alone() -> None:
+    old = cases.older()
+    winner = old.candidate("lfm2")
+    rows = sections(card(source(winner, old)))[f"Trained as a proxy for {old.rungs[winner.rung]} steps"]
     assert [row[0] for row in rows] == ["text", "fuzzy-recall", cases.QUALITY.label]
     scores = (*winner.signals.values(), winner.objectives["quality"])
-    assert [row[1] for row in rows] == [f"{score:.6g}" for score in scores]
+    assert [row[1:] for row in rows] == [[f"{score:.6g}"] for score in scores]
 
 
 def test_only_a_finalist_has_a_table_of_what_was_measured(winner: Candidate, results: Results) -> None:
@@ -94,6 +117,14 @@ def test_what_is_exact_says_so_and_needs_no_device(winner: Candidate, results: R
     widened = replace(results, objectives=(*results.objectives, state))
     row = sections(card(source(priced, widened)))["Predicted"][-1]
     assert row == ["state at 4096 tokens (float32) (bytes)", "1024", "exact", ""]
+
+
+def test_a_stretched_layout_says_what_came_out(winner: Candidate, results: Results) -> None:
+    text = card(source(winner, results))
+    assert "each repeated in place: `short_conv(3) x4, swiglu(4) x4, short_conv(3) x4, swiglu(4) x4" in text
+    target = results.campaign["target"] | {"repeat": "stack"}
+    stacked = replace(results, campaign=results.campaign | {"target": target})
+    assert "repeated in place" not in card(source(winner, stacked))
 
 
 def test_an_architecture_file_was_neither_predicted_nor_trained() -> None:

@@ -1,23 +1,27 @@
-"""What a report derives from results: dominance, failures by cause."""
+"""What a report derives from results: who stands where, failures by cause."""
 
-import math
 from dataclasses import replace
 
 from archsearch.reporting import facts
 from support import report_cases as cases
 
 
-def test_dominance_needs_every_objective(results):
-    a, b = results.candidates[0], results.candidates[1]
-    better = replace(a, objectives={"quality": 1.0, cases.LATENCY.name: 1.0})
-    equal = replace(b, objectives={"quality": 1.0, cases.LATENCY.name: 1.0})
-    two = results.objectives[:2]
-    assert not facts.dominates(better, equal, two) and not facts.dominates(equal, better, two)
-    assert facts.dominates(replace(better, objectives={"quality": 1.1, cases.LATENCY.name: 1.0}), equal, two)
-    assert not facts.dominates(
-        replace(better, objectives={"quality": math.nan, cases.LATENCY.name: 0.5}), equal, two
-    )
-    assert not facts.dominates(replace(better, objectives={"quality": 2.0}), equal, two)
+def test_what_stopped_early_is_listed_the_furthest_and_best_first(results):
+    early = facts.stopped_early(results)
+    assert early
+    assert {c.id for c in early} == {
+        c.id for c in results.candidates if c.status == "evaluated" and c.rung == 0
+    }
+    qualities = [c.objectives["quality"] for c in early]
+    assert qualities == sorted(qualities, reverse=True)
+    assert {facts.steps_of(c, results) for c in early} == {cases.RUNGS[0]}
+    assert facts.steps_of(replace(early[0], rung=-1), results) is None
+
+
+def test_fresh_seeds_are_counted(results):
+    assert facts.seeds(facts.winners(results)) == cases.FINAL_SEEDS
+    assert facts.seeds(facts.winners(cases.older())) == 0
+    assert facts.trained_after_search(cases.older().candidates) == []
 
 
 def test_failures_are_grouped_by_cause(results):

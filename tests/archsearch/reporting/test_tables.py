@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from archsearch.campaign.results import FinalTraining
 from archsearch.reporting import facts
 from archsearch.reporting.report import write_report
 from support import report_cases as cases
@@ -20,6 +21,15 @@ def test_the_front_table_gives_the_numbers_back(report, results):
         "score[fuzzy-recall]",
         "parameters[proxy]",
         "parameters[target]",
+        "quality.error",
+        "final_quality",
+        "final_quality.error",
+        "final_quality.change",
+        "final_score[text]",
+        "final_score[text].spread",
+        "final_score[fuzzy-recall]",
+        "final_score[fuzzy-recall].spread",
+        "final_failure",
     ]
     assert [row["id"] for row in table] == list(results.front)
     for row, winner in zip(table, facts.winners(results), strict=True):
@@ -27,6 +37,11 @@ def test_the_front_table_gives_the_numbers_back(report, results):
         assert {name: float(row[name]) for name in names} == winner.objectives
         assert {name: float(row[name]) for name in winner.signals} == winner.signals
         assert int(row["parameters[target]"]) == winner.parameters["target"]
+        assert winner.final is not None
+        assert float(row["quality.error"]) == winner.quality_error
+        assert float(row["final_quality"]) == winner.final.quality
+        assert float(row["final_quality.change"]) == winner.final_change
+        assert float(row["final_score[text]"]) == winner.final.scores["text"]
 
 
 def test_the_candidate_table_has_everyone_and_their_intervals(report, results):
@@ -43,6 +58,25 @@ def test_the_candidate_table_has_everyone_and_their_intervals(report, results):
         assert row["genome"] == (candidate.genome or "")
         assert (row["quality"] == "") == ("quality" not in candidate.objectives)
     assert "quality.low" not in table[0]
+    assert {row["name"] for row in table if row["breaks"]} == {c.name for c in results.candidates if c.breaks}
+
+
+def test_older_results_keep_their_columns(tmp_path):
+    run = cases.older()
+    write_report(run, tmp_path / "report")
+    for name in ("front.csv", "candidates.csv"):
+        table = csv_rows(tmp_path / "report" / name)
+        assert [column for column in table[0] if column.startswith(("final", "quality."))] == []
+    assert "breaks" not in table[0]
+
+
+def test_a_training_after_the_search_that_failed_says_why(tmp_path, results):
+    first = results.candidate(results.front[0])
+    failed = replace(first, final=FinalTraining("it diverged"))
+    changed = replace(results, candidates=tuple(failed if c is first else c for c in results.candidates))
+    write_report(changed, tmp_path / "report")
+    row = csv_rows(tmp_path / "report" / "front.csv")[0]
+    assert (row["id"], row["final_failure"], row["final_quality"]) == (first.id, "it diverged", "")
 
 
 def test_the_trial_table_has_seconds_by_phase(report, results):
@@ -52,6 +86,7 @@ def test_the_trial_table_has_seconds_by_phase(report, results):
         assert float(row["learning_rate"]) == trial.learning_rate
         assert float(row["seconds[training]"]) == trial.result.seconds["training"]
         assert row["chosen"] == str(trial.chosen).lower()
+        assert row["baseline"] == trial.result.baseline
         assert row["cause"] == (trial.result.cause or "")
     first = next(row for row in table if row["status"] == "ok")
     assert float(first["accuracy"]) == 0.1 + 0.2, "full precision"

@@ -31,13 +31,20 @@ def test_a_proposal_is_the_layout_at_both_scales(campaign):
     assert propose(stored, campaign).fingerprint != proposal.fingerprint
 
 
+def test_two_names_of_one_function_are_one_candidate(campaign):
+    one, other = (propose(parse_layout(f"{op}(3) swiglu(4)"), campaign) for op in ("hyena_y", "short_conv"))
+    assert one.fingerprint == other.fingerprint
+    assert (one.proxy.blocks, one.target.blocks) == (other.proxy.blocks, other.target.blocks)
+    assert (one.proxy.name, other.proxy.name) == ("hyena_y(3) swiglu(4)", "short_conv(3) swiglu(4)")
+
+
 def test_a_layout_that_a_scale_cannot_hold_is_no_proposal(campaign):
     with pytest.raises(InvalidInput, match="attention"):
         propose(parse_layout("attention(kv=1/8) swiglu(4) swiglu(4)"), campaign)
 
 
 def test_each_candidate_is_sized_and_priced_once(campaign, tmp_path, monkeypatch):
-    """Sized at each scale, priced by each objective that has a price."""
+    """Sized at each scale, priced by each objective that has a price. Seed 6 repeats no layout."""
     counts = Counter()
     sizing, pricing = Layout.at, Pricing._cost
 
@@ -51,7 +58,7 @@ def test_each_candidate_is_sized_and_priced_once(campaign, tmp_path, monkeypatch
 
     monkeypatch.setattr(Layout, "at", sized)
     monkeypatch.setattr(Pricing, "_cost", priced)
-    run = search(tmp_path / "run", campaign)
+    run = search(tmp_path / "run", campaign.model_copy(update={"seed": 6}))
     searched = [c for c in run.ledger.candidates.values() if c.origin == "searched"]
     assert len(searched) >= 5
     for record in searched:

@@ -217,7 +217,7 @@ def test_a_campaign_gives_the_same_in_whatever_order_jobs_end(name, campaign, tm
         search(tmp_path / str(seed), campaign(), MadeUpExecutor(seed, failing=0.2))
         outcomes.append(campaigns.outcome(tmp_path / str(seed)))
     assert outcomes[0] == outcomes[1]
-    assert len(outcomes[0]["candidates"]) == 2 + 6 + 3 * 4
+    assert len(outcomes[0]["candidates"]) == campaigns.REFERENCES + 6 + 3 * 4
     assert max(candidate[2] for candidate in outcomes[0]["candidates"].values()) == 3
 
 
@@ -226,7 +226,7 @@ def test_rejected_and_failed_candidates_never_become_parents(name, campaign, tmp
     told = []
     run = search(
         tmp_path / "run",
-        campaign("objectives.3.at_most=190000"),
+        campaign("objectives.3.at_most=175000"),
         MadeUpExecutor(failing=0.3),
         lambda loop: told_of(loop, told),
     )

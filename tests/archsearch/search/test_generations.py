@@ -1,5 +1,6 @@
 """What a campaign says of its search space, what becomes of the children, and old runs read as before."""
 
+import math
 from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import islice
@@ -16,6 +17,7 @@ from archsearch.campaign.ledger import Ledger
 from archsearch.campaign.objectives import Objective
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.results import Offspring
+from archsearch.campaign.sections import ObjectiveSection
 from archsearch.campaign.standing import Standing
 from archsearch.campaign.status import status
 from archsearch.reporting.page import headline
@@ -24,6 +26,7 @@ from archsearch.search.generations import Loop
 from genomes import InvalidInput, accounting, parse_genome, parse_layout, random_genome
 from hardware_profiles import device
 from support import GOLDEN, campaigns, report_cases
+from support.made_up_training import MadeUpExecutor, search
 
 WIDE = "{width: 512, head_dim: 64, blocks: 6, vocab_size: 512}"
 GAIN, COST = Objective("parameters", "max"), Objective("state_bytes", "min")
@@ -193,3 +196,87 @@ def test_status_and_report_say_what_was_repaired(file, loop_of) -> None:
         "50",
         "12% invalid before repair; genes redrawn: 4 for sharing, 19 for rule",
     )
+
+
+# Rungs
+
+
+@pytest.fixture
+def rising(file) -> Campaign:
+    """A campaign of one task and one objective with three rungs."""
+    overrides = [
+        "tasks=[{task: in-context-recall, vocab_size: 16}]",
+        "budget.rungs=[5, 10, 20]",
+        "budget.promote=0.5",
+        "search={population: 8, generations: 3, elites: 2}",
+        "objectives=[{metric: quality}]",
+    ]
+    return load_campaign(file, overrides)
+
+
+def test_promotion_goes_by_the_rung_below_alone(rising, tmp_path) -> None:
+    """Whatever candidates are worth at other rungs, the best of those that stand one below go on."""
+    promoted: list[tuple[int, int]] = []
+
+    def watch(loop: Loop) -> None:
+        promote, evaluate = loop._promote, loop._evaluate
+        sent: list[list[str]] = []
+
+        def noting(records, rung, references) -> None:
+            sent.append([record.fingerprint for record in records])
+            evaluate(records, rung, references)
+
+        def checking(pool, new, rung) -> None:
+            below = [j.id for j in pool if loop._reached[j.id] == rung - 1 and j.id not in loop._failed]
+            worth = {each: loop.standing.values(loop.ledger.candidates[each], rung - 1) for each in below}
+            promote(pool, new, rung)
+            chosen = set(sent[-1])
+            assert chosen <= set(below)
+            assert len(chosen) == min(len(below), math.ceil(0.5**rung * new))
+            assert all(worth[one] >= worth[other] for one in chosen for other in set(below) - chosen)
+            promoted.append((rung, len(chosen)))
+
+        loop._promote, loop._evaluate = checking, noting
+
+    run = search(tmp_path / "run", rising, MadeUpExecutor(1), watch)
+    assert promoted == [(1, 4), (2, 2), (1, 3), (2, 2), (1, 3), (2, 2)]
+    assert {c.rung for c in run.results().candidates if c.origin == "searched"} == {0, 1, 2}
+
+
+def test_algorithms_are_told_the_rung_that_values_are_of(rising, tmp_path) -> None:
+    judged: list[Judged] = []
+
+    def watch(loop: Loop) -> None:
+        again = loop._judged_again
+
+        def noting(each: Judged) -> Judged:
+            judged.append(again(each))
+            assert judged[-1].values == loop.standing.values(loop.ledger.candidates[each.id], judged[-1].rung)
+            return judged[-1]
+
+        loop._judged_again = noting
+
+    search(tmp_path / "run", rising, MadeUpExecutor(2), watch)
+    assert {each.rung for each in judged} == {0, 1, 2}
+
+
+def test_the_final_training_is_of_the_front_and_the_references(rising, tmp_path) -> None:
+    run = search(tmp_path / "run", rising, MadeUpExecutor(3))
+    final = [job for job in campaigns.events(tmp_path / "run", "job") if job["rung"] == 3]
+    references = {record.fingerprint for record in run.ledger.references()}
+    assert {job["candidate"] for job in final} == references | {r.fingerprint for r in run.standing.front}
+    for job in final:
+        trials = [run.ledger.trials[key] for key in job["asked"]]
+        assert [trial.replicate for trial in trials] == [0]
+        assert [trial.result.steps for trial in trials] == [20]
+
+
+def test_where_no_candidate_reaches_the_last_rung_nothing_is_trained_at_the_end(rising, tmp_path) -> None:
+    bound = {"metric": "parameters", "at_most": 1.0, "direction": "min"}
+    objectives = [ObjectiveSection(metric="quality"), ObjectiveSection.model_validate(bound)]
+    campaign = rising.model_copy(update={"objectives": objectives})
+    run = search(tmp_path / "run", campaign)
+    assert run.standing.counts["rejected"] > 0
+    jobs = campaigns.events(tmp_path / "run", "job")
+    assert {job["rung"] for job in jobs} == {0, 1, 2}
+    assert {job["candidate"] for job in jobs} == {record.fingerprint for record in run.ledger.references()}

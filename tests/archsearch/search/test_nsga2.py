@@ -1,6 +1,7 @@
 """What NSGA-II does beyond what every algorithm must: fronts, crowding, tournaments, places for the best."""
 
 import math
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -80,3 +81,30 @@ def test_without_mutation_twins_have_their_parents_genome():
     algorithm = made(population=4, mutation=0.0, structural=0.0)
     state = algorithm.tell(algorithm.start(), twins)
     assert list(islice(algorithm.ask(state, np.random.default_rng(0)), 10)) == [(genome, {})] * 10
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=14))
+def test_values_of_different_rungs_are_not_compared(rows):
+    """Whoever reached a higher rung comes first; within a rung the order is that of the rung alone."""
+    candidates = [
+        replace(each, rung=row[2]) for each, row in zip(pool([r[:2] for r in rows]), rows, strict=True)
+    ]
+    order = made().ranked(candidates)
+    rungs = [each.rung for each in order]
+    assert rungs == sorted(rungs, reverse=True)
+    alone = [made().ranked([each for each in candidates if each.rung == rung]) for rung in (2, 1, 0)]
+    assert order == [each for group in alone for each in group]
+    fronts = [each.front for each in rank(candidates, OBJECTIVES)]
+    assert fronts == sorted(fronts) and set(fronts) == set(range(fronts[-1] + 1))
+    assert not {each.front for each in rank(candidates, OBJECTIVES) if each.judged.rung == 0} & {
+        each.front for each in rank(candidates, OBJECTIVES) if each.judged.rung > 0
+    }
+
+
+def test_a_parent_told_again_at_a_higher_rung_leads():
+    algorithm = made(population=3, elites=0)
+    first, second = pool([(2.0, 1.0), (9.0, 0.0)])
+    state = algorithm.tell(algorithm.start(), [first, second])
+    assert algorithm.parents(state)[0] == second
+    promoted = replace(first, values=(0.0, 9.0), rung=1)
+    assert algorithm.parents(algorithm.tell(state, [promoted, second])) == [promoted, second]

@@ -44,6 +44,16 @@ def test_a_steadier_answer_takes_the_place_and_the_time_of_the_first(tmp_path: P
     assert answer(CASES[0], other_load=0.4).unrest > 1e9
 
 
+def test_rows_of_another_head_are_no_answer(tmp_path: Path) -> None:
+    """Older rows of int4 were measured with the table of the logits in int4, and say nothing of it."""
+    rows, case = Rows(tmp_path / "here.rows.jsonl"), CASES[0].model_copy(update={"weights": "int4"})
+    older = case.model_dump(mode="json", exclude={"head"})
+    rows.add(CaseAnswer.read({"case": older, "origin": ORIGIN}), JAX)
+    assert rows.missing([case]) == []
+    newer = case.model_copy(update={"head": "q6_k"})
+    assert rows.missing([case, newer]) == [newer] and rows.answers([newer]) == []
+
+
 def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "here.rows.jsonl"
     Rows(path).add(answer(CASES[0]), JAX)

@@ -74,7 +74,7 @@ def test_the_gguf_writer_has_exactly_the_classes_that_the_table_says(published: 
 
 @pytest.mark.parametrize("name", ["lfm2", "nemotron-h", "qwen3-next", "everything"])
 def test_what_deploys_to_llama_cpp_is_written_or_said_not_to_be_yet(name: str) -> None:
-    target = Scale(width=256, head_dim=32, vocab_size=96, repeat="stack")
+    target = Scale(width=256, head_dim=32, vocab_size=96, context=512)
     space = deployable(replace(preset(name), sharing=None).with_blocks(8), ["llama.cpp"], target)
     rng = np.random.default_rng(0)
     for _ in range(5):

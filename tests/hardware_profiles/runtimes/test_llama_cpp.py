@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 
@@ -13,16 +15,21 @@ from archsearch.campaign.pricing import Pricing
 from genomes import InvalidInput, Scale, accounting, parse_layout
 from hardware_profiles import Workload, device, predict
 from hardware_profiles.measuring.calibrate import calibrate
+from hardware_profiles.measuring.grid import cases
 from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.validate import validate
 from hardware_profiles.runtimes.base import Runtime
+from hardware_profiles.runtimes.llama_cpp import q6_k
 from hardware_profiles.runtimes.llama_cpp.binding import ROOM, LlamaCppSession
 from hardware_profiles.runtimes.llama_cpp.classes import gguf_class
 from hardware_profiles.runtimes.llama_cpp.gguf import write_gguf
 from hardware_profiles.runtimes.llama_cpp.stacks import LAYOUTS, stack
 from hardware_profiles.runtimes.llama_cpp.tensors import tensors
 from hardware_profiles.runtimes.table import JAX, LLAMA_CPP, find_runtime, read_types, runtime_of
-from support import ROOT
+from hardware_profiles.traits import LLAMA_CPP as LLAMA_CPP_TRAITS
+from hardware_profiles.work import weight_bytes
+from hardware_profiles.workload import stored_bytes
+from support import ROOT, made_up
 from support import llama_cpp_cases as made
 
 # Classes
@@ -85,6 +92,68 @@ def test_every_calibrated_block_has_a_stack_that_runs(layout: str, copies: int) 
     found = stack(block, 256, 512, copies)
     assert gguf_class(found) and found.blocks.count(block) == copies
     assert len(stack(None, 256, 512, copies).blocks) == 2 * copies
+
+
+# Files
+
+TYPES = ["float32", "float16", "int8", "int4"]
+
+
+def tensor_types(path: Path) -> dict[str, str]:
+    """Type of each tensor of a file, as the package that llama.cpp's authors publish reads it."""
+    reader = gguf.GGUFReader(path)
+    return {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
+
+
+@pytest.mark.parametrize("weights", TYPES)
+@pytest.mark.parametrize("width", [128, 256])
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_file_is_as_large_as_it_is_priced(tmp_path: Path, width: int, tied: bool, weights: str) -> None:
+    blocks = (made.ATTENTION, made.SWIGLU, made.ATTENTION, made.SWIGLU)
+    architecture = made.architecture(*blocks, tied=tied, width=width)
+    written = write_gguf(architecture, tmp_path / "model.gguf", weights)
+    workload = LLAMA_CPP_TRAITS.shipped(Workload(weights=weights))
+    vectors = 0 if weights in ("int8", "int4") else 5 * width * (4 - stored_bytes(1, weights))
+    assert written == weight_bytes(architecture, workload) + vectors
+
+
+@pytest.mark.parametrize(
+    ("width", "weights", "head"),
+    [(256, "int4", "Q6_K"), (128, "int4", "Q8_0"), (256, "int8", "Q8_0"), (256, "float16", "F16")],
+)
+def test_the_table_of_the_logits_has_the_type_that_llama_cpp_gives_it(
+    tmp_path: Path, width: int, weights: str, head: str
+) -> None:
+    tied, untied = (
+        made.architecture(made.ATTENTION, made.SWIGLU, tied=tied, width=width) for tied in (True, False)
+    )
+    write_gguf(tied, tmp_path / "tied.gguf", weights)
+    write_gguf(untied, tmp_path / "untied.gguf", weights)
+    others = {"int4": "Q4_0", "int8": "Q8_0", "float16": "F16"}[weights]
+    found = tensor_types(tmp_path / "tied.gguf")
+    assert (found["token_embd.weight"], found["blk.0.ffn_up.weight"]) == (head, others)
+    found = tensor_types(tmp_path / "untied.gguf")
+    assert (found["token_embd.weight"], found["output.weight"]) == (others, head)
+
+
+def test_six_bits_come_back_as_ggml_reads_them() -> None:
+    """Within a step of the group, whose scale is itself rounded to a 128th of the block's largest."""
+    rng = np.random.default_rng(0)
+    matrix = rng.standard_normal((6, 512), np.float32) * rng.uniform(0.1, 2, (6, 512)).astype(np.float32)
+    matrix[1] = 0
+    matrix[2, :16] = 0
+    back = gguf.dequantize(q6_k.quantise(matrix), gguf.GGMLQuantizationType.Q6_K)
+    groups, errors = np.abs(matrix).reshape(6, 2, 16, 16), np.abs(back - matrix).reshape(6, 2, 16, 16)
+    steps = groups.max(-1) / 32 + groups.max((-1, -2))[..., None] / 128 / 2
+    assert back.shape == matrix.shape and not back[1].any() and not back[2, :16].any()
+    assert (errors.max(-1) <= 1.01 * steps).all()
+    assert errors.mean() < 0.03 * groups.mean()
+
+
+def test_cheap_six_bits_are_as_large_as_other_weights() -> None:
+    matrix = gguf.dequantize(q6_k.cheap(40, 512), gguf.GGMLQuantizationType.Q6_K)
+    assert matrix.shape == (40, 512)
+    assert matrix.std() == pytest.approx(512**-0.5, rel=0.05)
 
 
 # Input
@@ -154,6 +223,22 @@ def test_rows_of_two_runtimes_are_never_mixed(tmp_path: Path, measured_by: str, 
 # Pricing
 
 
+def test_a_head_is_measured_in_the_type_that_it_is_priced_in() -> None:
+    grid = replace(made.TINY, widths=(256,), types=("float32/int4/float16", "float32/int8/float16"))
+    heads = {(case.weights, case.head) for case in cases(grid, LAYOUTS, LLAMA_CPP)}
+    assert heads == {("int4", "q6_k"), ("int8", None)}
+    assert {case.head for case in cases(replace(grid, types=("float32/int4",)), ["swiglu"], JAX)} == {None}
+    profile = made_up.profile(LLAMA_CPP, grid, made.ORIGIN)
+    model = made.architecture(made.ATTENTION, made.SWIGLU, width=256)
+    four, eight = (Workload(context=16, weights=w, cache="float16") for w in ("int4", "int8"))
+    assert [predict(model, profile, at).head for at in (four, eight)] == ["q6_k", "int8"]
+    assert predict(model, profile, four).notes == predict(model, profile, eight).notes == ()
+    older = [family.model_copy(update={"head": None}) for family in profile.families]
+    older_profile = profile.model_copy(update={"families": tuple(older)})
+    assert predict(model, older_profile, four).notes == ("head: measured in int4, not in q6_k",)
+    assert predict(model, older_profile, eight).notes == ()
+
+
 def test_a_profile_of_llama_cpp_refuses_what_it_does_not_run() -> None:
     profile, workload = made.device(), Workload(context=16, weights="int8", cache="float16")
     assert runtime_of(profile) is LLAMA_CPP and runtime_of(device("raspberry-pi-5")) is JAX
@@ -219,6 +304,31 @@ def test_logits_are_those_of_our_model(tmp_path: Path, name: str, tied: bool) ->
         session.decode()
     np.testing.assert_allclose(session.logits(), once, rtol=1e-4, atol=1e-4)
     session.close()
+
+
+@pytest.mark.slow
+def test_llama_cpp_reads_six_bits_as_they_were_meant(tmp_path: Path) -> None:
+    """The blocks add nothing, so logits are embeddings times embeddings, both from the table in Q6_K."""
+    import jax
+
+    from proxies.model import Model
+
+    architecture = made.architecture(made.ATTENTION, made.SWIGLU, width=256)
+    params = Model(architecture).init(jax.random.key(0), method="create")["params"]
+    params = jax.tree.map(np.asarray, params)
+    params["ops_0"]["out"] = 0 * params["ops_0"]["out"]
+    params["ops_1"]["down"] = 0 * params["ops_1"]["down"]
+    found = {}
+    for weights in ("float32", "int4"):
+        write_gguf(architecture, tmp_path / f"{weights}.gguf", weights, params)
+        session = LlamaCppSession(tmp_path / f"{weights}.gguf", 8)
+        session.clear()
+        session.prefill()
+        found[weights] = session.logits().ravel()
+        session.close()
+    assert tensor_types(tmp_path / "int4.gguf")["token_embd.weight"] == "Q6_K"
+    others = np.arange(found["float32"].size) != found["float32"].argmax()  # the token itself stands out
+    assert np.corrcoef(found["float32"][others], found["int4"][others])[0, 1] > 0.998
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genomes import Hyena, HyenaX, HyenaY, Operator, ShortConv
+from genomes import Attention, Hyena, HyenaX, HyenaY, Operator, ShortConv
 from proxies.operators import module_class
 
 FAMILY = [ShortConv(), ShortConv(kernel=128), HyenaX(), HyenaY(kernel=128), Hyena(), Hyena(filter_length=128)]
@@ -19,6 +19,36 @@ def test_defaults_build_at_every_width(spec: Operator, width: int) -> None:
     (y, shapes) = jax.eval_shape(module.init_with_output, jax.random.key(0), x)
     assert y.shape == x.shape
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == spec.parameters(width)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        HyenaY(kernel=7),
+        HyenaY(kernel=60),
+        ShortConv(kernel=60),
+        HyenaX(kernel=60),
+        Hyena(filter_length=60),
+        Attention(heads=2, kv_heads=1, head_dim=8, window=30),
+        Attention(heads=2, kv_heads=1, head_dim=8, conv=60),
+        Attention(heads=2, kv_heads=1, head_dim=8, window=29),
+    ],
+    ids=str,
+)
+def test_the_canonical_form_is_the_same_function(spec: Operator) -> None:
+    """Of sequences of 30 tokens; with the nearest taps of filters that such sequences do not fill."""
+    plain = spec.canonical(30)
+    module, other = (module_class(type(each))(each, 16) for each in (spec, plain))
+    x = jax.random.normal(jax.random.key(1), (2, 30, 16))
+    weights = module.init(jax.random.key(0), x)["params"]
+    shapes = plain.weights(16)
+    cut = {name: weight[-shapes[name][0] :] for name, weight in weights.items()}
+    assert any(cut[name].shape != weights[name].shape for name in cut) == any(
+        getattr(spec, name) == 60 for name in spec.filters
+    )
+    np.testing.assert_allclose(
+        other.apply({"params": cut}, x), module.apply({"params": weights}, x), rtol=1e-4, atol=1e-5
+    )
 
 
 def implicit(spec: Hyena, width: int = 64):
@@ -45,7 +75,7 @@ def test_the_implicit_filter_is_that_of_the_paper() -> None:
     layers += zip(p["filter_inner"], p["filter_inner_bias"], strict=True)
     for weight, bias in layers:
         z = np.sin(p["frequency"] * (z @ weight + bias))
-    expected = 0.01 ** (time / np.linspace(1.5, 0.3, 64)) * (z @ p["filter_out"])
+    expected = 0.01 ** (time * np.linspace(1 / 1.5, 1 / 0.3, 64)) * (z @ p["filter_out"])
     expected[0] += p["skip"]
     np.testing.assert_allclose(at(0, 100, 100), expected, atol=1e-4)
 

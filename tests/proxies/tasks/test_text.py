@@ -92,11 +92,11 @@ def test_the_standard_library_is_the_default_source() -> None:
     assert b"import" in spelled(task, "train")
 
 
-def test_the_score_is_minus_bits_a_byte(folder: Path) -> None:
+def test_the_loss_is_given_in_bits_a_byte(folder: Path) -> None:
     task = text(folder)
     assert task.vocab_size == 256
-    assert task.score(math.log(256), 0.0) == pytest.approx(-8)
-    assert task.score(math.log(2), 0.9) == pytest.approx(-1)
+    assert task.bits_per_byte(math.log(256)) == pytest.approx(8)
+    assert task.bits_per_byte(math.log(2)) == pytest.approx(1)
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_tokenizer_replaces_the_bytes(folder: Path, tokenizer: Path) -> None:
     assert task.batch("train", 0, 0, 50).targets.max() < task.vocab_size
     assert task.data_hash != text(folder).data_hash
     # a line of 8 bytes "1.00042\n" has 6 tokens: 1 . 00 04 2 \n
-    assert task.score(math.log(2), 0.0) == pytest.approx(-6 / 8)
+    assert task.bits_per_byte(math.log(2)) == pytest.approx(6 / 8)
 
 
 def test_a_long_text_is_tokenized_whole(tmp_path: Path, tokenizer: Path) -> None:

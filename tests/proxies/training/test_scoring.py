@@ -73,8 +73,10 @@ def test_token_by_token_without_rounding_is_the_whole_sequence(
     state, proxy = trained(architecture.bare, readout), Proxy(architecture.bare, readout, LENGTH)
     logits = jax.jit(proxy.apply)
     for batch in batches():
-        whole = judge(logits({"params": state.parameters}, batch.tokens), batch.targets, batch.weights)
-        steps = compile_decoding(architecture, readout, BATCH, LENGTH).evaluate(state, [batch])
+        whole = judge(
+            logits({"params": state.parameters}, batch.tokens), batch.targets, batch.weights, VOCABULARY
+        )
+        steps = compile_decoding(architecture, readout, BATCH, LENGTH).evaluate(state, [batch], VOCABULARY)
         assert steps[0] == pytest.approx(float(whole[0]), rel=1e-4)
         assert steps[1] == pytest.approx(float(whole[1]), abs=0.05)
 
@@ -87,7 +89,7 @@ def test_states_that_are_shared_are_rounded_too() -> None:
             **{n: getattr(shared, n) for n in Architecture.model_fields} | {"cache": cache}
         )
         found[cache] = compile_decoding(architecture, "next_token", BATCH, LENGTH).evaluate(
-            trained(shared), batches()
+            trained(shared), batches(), VOCABULARY
         )[0]
     assert found["float32"] != found["float16"] != found["int8"]
     assert found["float16"] == pytest.approx(found["float32"], rel=1e-3)
@@ -167,7 +169,7 @@ def test_states_that_overflow_make_the_loss_nan() -> None:
     state = TrainingState({"model": model | {"ops_0": huge}}, state.moments)
     for cache, whole in (("float16", False), ("bfloat16", True), ("int8", True)):
         judge = compile_decoding(at(f"attention swiglu(2) cache={cache}"), "next_token", BATCH, LENGTH)
-        assert np.isfinite(judge.evaluate(state, batches())[0]) == whole
+        assert np.isfinite(judge.evaluate(state, batches(), VOCABULARY)[0]) == whole
 
 
 @pytest.mark.slow

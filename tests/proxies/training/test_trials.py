@@ -82,6 +82,7 @@ def test_another_trials_checkpoint_is_refused(short: Path) -> None:
     for architecture, asked, seed, said in (
         (MEMORYLESS, config(60), 3, r"fingerprint = '\w+', asked for '\w+'"),
         (HYBRID, config(60), 4, "seed = 3, asked for 4"),
+        (HYBRID, config(60, data_seed=1), 3, "data_seed = 0, asked for 1"),
         (HYBRID, config(60).model_copy(update={"learning_rate": 0.5}), 3, "asked for 0.5; legal: a trial"),
         (HYBRID, config(60).model_copy(update={"warmup_steps": 7}), 3, "warmup_steps = .*, asked for 7"),
     ):
@@ -95,6 +96,18 @@ def test_without_its_result_a_trial_is_not_continued(short: Path, long: tuple, t
     result = run_trial(HYBRID, config(60), 3, resume_from=copy)
     assert result.resumed_from_step == 0
     assert outcome(result) == outcome(long[0])
+
+
+def test_a_trial_of_another_version_of_the_training_is_not_continued(
+    short: Path, long: tuple, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(short, tmp_path / "copy"))
+    result = json.loads((copy / "result.json").read_text())
+    result["versions"]["training"] = "2"
+    (copy / "result.json").write_text(json.dumps(result))
+    again = run_trial(HYBRID, config(60), 3, resume_from=copy)
+    assert again.resumed_from_step == 0
+    assert outcome(again) == outcome(long[0])
 
 
 schedules = st.builds(
@@ -122,10 +135,14 @@ def test_recall_is_learnt_and_not_without_memory() -> None:
     chance = math.log(4)  # the values
     learnt = run_trial(HYBRID, config(160, settings=settings, batch=16), 0)
     assert learnt.loss < chance / 4 and learnt.accuracy > 0.9
-    assert learnt.score == learnt.accuracy and learnt.metric == "accuracy"
+    assert learnt.score == 1 - learnt.loss / learnt.baseline_loss > 0.7
+    assert (learnt.metric, learnt.baseline) == ("above_baseline", "commonest so far")
+    assert learnt.bits_per_byte is None
     assert learnt.validation_loss == pytest.approx(learnt.loss, abs=0.2)
     guessed = run_trial(MEMORYLESS, config(160, settings=settings, batch=16), 0)
     assert chance - 0.05 < guessed.loss < chance + 0.2
+    assert guessed.baseline_loss == learnt.baseline_loss < chance
+    assert guessed.score < 0.05 and guessed.validation_score < 0.05
 
 
 def test_text_is_learnt(tmp_path: Path) -> None:
@@ -135,7 +152,8 @@ def test_text_is_learnt(tmp_path: Path) -> None:
         (tmp_path / name).write_text(" ".join(rng.choice(words, 2000)), encoding="utf-8")
     result = run_trial(HYBRID, config(80, task="text", settings={"path": str(tmp_path)}), 0)
     assert result.loss < 1.5 < math.log(256)
-    assert result.metric == "bits_per_byte" and result.score == pytest.approx(-result.loss / math.log(2))
+    assert result.bits_per_byte == pytest.approx(result.loss / math.log(2))
+    assert result.baseline == "bigram" and result.score == 1 - result.loss / result.baseline_loss
 
 
 @pytest.mark.slow
@@ -171,6 +189,7 @@ def test_evaluation_is_the_loss_of_a_plain_forward_pass(short: Path) -> None:
             logits = np.asarray(
                 model.apply({"params": weights(short)}, batch.tokens, method="forward"), float
             )
+            logits = logits[..., : task.vocab_size]
             chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
             judged = batch.weights > 0
             losses += list(-np.log(np.take_along_axis(chances, batch.targets[..., None], -1)[..., 0])[judged])
@@ -179,7 +198,7 @@ def test_evaluation_is_the_loss_of_a_plain_forward_pass(short: Path) -> None:
         assert result[f"{prefix}accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
 
 
-def test_held_out_streams_are_the_same_for_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_are_the_same_for_every_seed_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, int, int]] = []
 
     class Recorded:
@@ -195,14 +214,16 @@ def test_held_out_streams_are_the_same_for_every_seed(monkeypatch: pytest.Monkey
 
     make = TrialConfig.make_task
     monkeypatch.setattr(TrialConfig, "make_task", lambda self: Recorded(make(self)))
-    streams = []
-    for seed in (5, 6):
+    streams, losses = [], []
+    for seed, data_seed in ((5, 2), (6, 2), (5, 3)):
         asked.clear()
-        run_trial(HYBRID, config(20), seed)
+        losses.append(run_trial(HYBRID, config(20, data_seed=data_seed), seed).loss)
         streams.append([call for call in asked if call[0] != "train"])
-        assert [call for call in asked if call[0] == "train"] == [("train", seed, i) for i in range(20)]
-    assert streams[0] == streams[1]
+        drawn = [("train", data_seed, index) for index in range(20)]
+        assert [call for call in asked if call[0] == "train"] == drawn
+    assert streams[0] == streams[1] == streams[2]
     assert len(streams[0]) == 12 and len(set(streams[0])) == 12
+    assert len(set(losses)) == 3
 
 
 # Failures
