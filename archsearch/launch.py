@@ -2,8 +2,9 @@
 
 import contextlib
 import logging
+import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,14 @@ from archsearch.campaign.events import RunFinished, RunStopped, SessionBegan
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.forecast import trainings
 from archsearch.campaign.hypervolume import reference_point
+from archsearch.campaign.identity import (
+    check_campaign,
+    check_data,
+    check_training,
+    data_hashes,
+    is_extended,
+    recorded,
+)
 from archsearch.campaign.journal import Journal
 from archsearch.campaign.pricing import Pricing
 from archsearch.campaign.remarks import edge_remarks, refuse_nothing
@@ -20,13 +29,14 @@ from archsearch.campaign.results import Results
 from archsearch.evaluation.conformance import refuse_broken
 from archsearch.evaluation.evaluator import Evaluator
 from archsearch.evidence.finalists import check_finalists, check_places, measure_finalists, places
-from archsearch.executors import WorkerSettings, make_executor
+from archsearch.executors import Executor, WorkerSettings, make_executor
 from archsearch.reporting.report import PAGE, write_report
 from archsearch.search.generations import Loop
 from genomes.errors import named, refused
 from hardware_profiles import Device
 from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
-from proxies.trial import TRAINING_VERSION
+from proxies.tasks import text
+from proxies.trial import TRAINING_VERSION, library_versions
 
 ExecutorName = Literal["ray", "local"]
 Watch = Callable[["Look"], None]
@@ -75,8 +85,10 @@ def run(
             "out",
             directory.path,
             "a new directory, since a run never overwrites another",
-            f"choose another --out, or go on with this run by archsearch resume {directory.path}",
+            "choose another --out, or go on with this run by archsearch resume "
+            + shlex.quote(str(directory.path)),
         )
+    text.forget()
     campaign.check()
     refuse_broken(campaign.blocks(), campaign.proxy.width)
     devices = _devices(campaign, say)
@@ -87,8 +99,15 @@ def run(
     check_finalists(campaign, pricing)
     if say is not None:
         say(trainings(campaign))
-    directory.create(campaign, devices)
-    return _carry_on(load_run(directory.path), workers or Workers(), watch, say)
+    workers = workers or Workers()
+    executor = _executor(campaign, workers)  # first, so that a wrong address leaves no directory
+    try:
+        directory.create(campaign, devices)
+        loaded = load_run(directory.path)
+    except BaseException:
+        executor.close()
+        raise
+    return _carry_on(loaded, workers, executor, watch, say)
 
 
 def resume(
@@ -96,44 +115,58 @@ def resume(
     workers: Workers | None = None,
     watch: Watch | None = None,
     say: Say | None = None,
+    overrides: Sequence[str] = (),
+    retry_failed: bool = False,
 ) -> Results:
     """Go on with a run where it stopped; a finished one only gives its results.
 
     Trials that were in flight are run again, nothing else. By default on the executor that the run had.
-    `say` hears of damaged lines of the journal; what they held is read elsewhere or trained again. Raises
-    `InvalidInput` where the run was begun with another version of the training code and is not finished, and
-    `NothingFoundError` as `run` does.
+    `overrides` are `key=value` as for `run`: `search.generations` may grow, which extends a finished run too,
+    and `budget.timeout_s` and `finalists` may change. With `retry_failed`, candidates that failed are trained
+    again. `say` hears of damaged lines of the journal; what they held is read elsewhere or trained again.
+
+    Raises `InvalidInput` where the campaign, its data or the training code are not those that the run was
+    begun with, before anything is trained or written, and `NothingFoundError` as `run` does.
     """
-    loaded = load_run(path)
+    loaded = load_run(path, overrides)
+    begun, where = loaded.ledger.last_session, str(loaded.directory.path)
     for damage in loaded.damages:
         if say is not None:
             say(f"{loaded.directory.journal}: {damage}")
-    if loaded.ledger.finished:
+    check_campaign(loaded.campaign, begun, where)
+    if not goes_on(loaded, retry_failed):
         results = loaded.results()
         if not (loaded.directory.report / PAGE).exists():  # killed while it was written
             write_report(results, loaded.directory.report)
         if loaded.ledger.training == TRAINING_VERSION:  # one of older versions ended as it did
             refuse_nothing(results)
         return results
-    _check_version(loaded)
+    check_training(loaded.ledger.training, where)
+    text.forget()
     loaded.campaign.check()
+    check_data(data_hashes(loaded.campaign), begun, where)
+    _remark(_other_versions(begun), say)
     if loaded.campaign.finalists.count:
         check_places(places(loaded.pricing))
-    return _carry_on(loaded, workers or _last_workers(loaded), watch, say)
+    retries = retry_failed and bool(loaded.ledger.failures)
+    return _carry_on(loaded, workers or _last_workers(loaded), None, watch, say, retries)
 
 
-def _check_version(loaded: LoadedRun) -> None:
-    """Raise `InvalidInput` where trials of another version would be compared with those to come."""
-    begun = loaded.ledger.training
-    if begun not in (None, TRAINING_VERSION):
-        path = loaded.directory.path
-        raise refused(
-            f"{path}: version of the training code",
-            begun,
-            f"{TRAINING_VERSION}, since this archsearch judges otherwise than the one that began it",
-            f"finish it with that one, see archsearch report {path}, or begin anew by archsearch run "
-            f"{loaded.directory.campaign} --out NEW",
-        )
+def goes_on(loaded: LoadedRun, retry_failed: bool = False) -> bool:
+    """Whether there is anything left to do in a run."""
+    ledger = loaded.ledger
+    extended = is_extended(loaded.campaign, ledger.last_session)
+    return not ledger.finished or extended or (retry_failed and bool(ledger.failures))
+
+
+def _other_versions(begun: SessionBegan | None) -> list[str]:
+    """In words, what is not of the version that the last session had: rounding may differ."""
+    before, now = (begun.versions if begun is not None else None) or {}, library_versions()
+    return [
+        f"{name} is {now[name]}, when the run was begun {before[name]}: last digits of scores may differ"
+        for name in now
+        if before.get(name, now[name]) != now[name]
+    ]
 
 
 def _last_workers(loaded: LoadedRun) -> Workers:
@@ -142,13 +175,25 @@ def _last_workers(loaded: LoadedRun) -> Workers:
     return Workers() if last is None else Workers(last.executor, last.address, last.asked_workers)
 
 
-def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None, say: Say | None) -> Results:
-    campaign, directory, ledger = loaded.campaign, loaded.directory, loaded.ledger
+def _executor(campaign: Campaign, workers: Workers) -> Executor:
     budget = campaign.budget
     settings = WorkerSettings(threads=budget.threads, platform=budget.platform, timeout_s=budget.timeout_s)
+    return make_executor(workers.executor, workers.count, workers.address, settings)
+
+
+def _carry_on(
+    loaded: LoadedRun,
+    workers: Workers,
+    executor: Executor | None,
+    watch: Watch | None,
+    say: Say | None,
+    retries: bool = False,
+) -> Results:
+    """Do what is left, on an executor that is closed afterwards; None: on one as `workers` says."""
+    campaign, directory, ledger = loaded.campaign, loaded.directory, loaded.ledger
     started = time.time()
     with Journal(directory.journal) as journal:
-        with make_executor(workers.executor, workers.count, workers.address, settings) as executor:
+        with executor or _executor(campaign, workers) as executor:
             event = SessionBegan(
                 executor=workers.executor,
                 address=workers.address,
@@ -157,7 +202,12 @@ def _carry_on(loaded: LoadedRun, workers: Workers, watch: Watch | None, say: Say
                 began=started,
                 reference_point=_reference_point(loaded),
                 training=TRAINING_VERSION,
+                campaign=recorded(campaign),
+                data=data_hashes(campaign),
+                versions=library_versions(),
+                retries=retries,
             )
+            directory.rewrite(campaign)
             journal.write(event)
             ledger.apply(event)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from genomes.errors import InvalidInput, describe, named
 from genomes.operators import Operator, Share, read_operator
+from genomes.reading import read_json
 from genomes.sharing import check_shares
 from genomes.stored import CacheDtype, WeightDtype, own_types
 
@@ -164,22 +165,7 @@ def read_architecture(data: object, source: str = "architecture") -> Architectur
 
 def load_architecture(path: Path | str) -> Architecture:
     """Read an `*.arch.json` file. Raises `InvalidInput` naming the file."""
-    path = Path(path)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unrepeated)
-    except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path}: not a JSON file: {error}") from None
-    return read_architecture(data, str(path))
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} is given twice in one object")
-    return fields
+    return read_architecture(read_json(path), str(path))
 
 
 def _renumbered(block: Operator, kept: list[int]) -> Operator:

@@ -16,12 +16,24 @@ class InvalidInput(ValueError):
     """
 
 
+LONGEST = 120
+"""Characters of a value in a message."""
+
+
+def cut(text: str) -> str:
+    """The text as a message shows it: without control characters, its middle left out where it is long."""
+    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[: 2 * LONGEST])
+    if len(text) <= LONGEST and len(plain) <= LONGEST:
+        return plain
+    return f"{plain[: LONGEST - 20]}... ({len(text)} characters)"
+
+
 def refused(field: str, value: object, legal: str, hint: str = "") -> InvalidInput:
     """The error `field = value; legal: ...; what to do`, for whoever raises it.
 
     `hint` is what to do where the legal values alone do not say it. Text is shown in quotes.
     """
-    shown = repr(value) if isinstance(value, str) else str(value)
+    shown = cut(repr(value) if isinstance(value, str) else str(value))
     return InvalidInput("; ".join(filter(None, (f"{field} = {shown}", f"legal: {legal}", hint))))
 
 
@@ -49,9 +61,9 @@ def describe(error: "ValidationError", known: Iterable[str] = ()) -> str:
             case "missing":
                 clauses.append(f"{field} is missing{legal}")
             case "extra_forbidden":
-                clauses.append(f"unknown field {field!r} = {item['input']!r}{legal}")
+                clauses.append(f"unknown field {cut(repr(field))} = {cut(repr(item['input']))}{legal}")
             case "value_error" if not field:
                 clauses.append(message)
             case _:
-                clauses.append(f"{field} = {item['input']!r}: {message}")
+                clauses.append(f"{field} = {cut(repr(item['input']))}: {message}")
     return "; ".join(clauses)

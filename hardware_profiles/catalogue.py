@@ -1,14 +1,13 @@
 """Reading device files: the shipped catalogue and a user's own."""
 
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from genomes import InvalidInput
 from genomes.errors import describe
+from genomes.reading import parse_yaml, read_yaml
 from hardware_profiles.device import FORMAT, RECOUNTED, RECOUNTED_IN, VERSION, Device
 from hardware_profiles.traits import traits_of
 
@@ -32,7 +31,8 @@ def device(name_or_path: str | Path, *, also_known: tuple[str, ...] = ()) -> Dev
     text = str(name_or_path)
     names = device_names()
     if text in names:
-        return _load(_DEVICES / f"{text}.yaml", f"{text}.yaml")
+        shipped = (_DEVICES / f"{text}.yaml").read_text(encoding="utf-8")
+        return read_device(parse_yaml(shipped, f"{text}.yaml"), f"{text}.yaml")
     if isinstance(name_or_path, Path) or text.endswith(_SUFFIXES) or "/" in text or "\\" in text:
         return load_device(name_or_path)
     known = ", ".join([*names, *also_known])
@@ -41,7 +41,7 @@ def device(name_or_path: str | Path, *, also_known: tuple[str, ...] = ()) -> Dev
 
 def load_device(path: str | Path) -> Device:
     """Read a device file. Raises `InvalidInput` naming the file, the field, the value and what is legal."""
-    return _load(Path(path), str(path))
+    return read_device(read_yaml(path), str(path))
 
 
 def read_device(data: object, source: str = "device") -> Device:
@@ -64,13 +64,3 @@ def read_device(data: object, source: str = "device") -> Device:
         return device
     families = tuple(family for family in device.families if family.operator not in RECOUNTED)
     return device if families == device.families else device.model_copy(update={"families": families})
-
-
-def _load(entry: Path | Traversable, source: str) -> Device:
-    try:
-        data = yaml.safe_load(entry.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"{source}: {error.strerror or error}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(f"{source}: not a YAML file: {error}") from None
-    return read_device(data, source)

@@ -6,12 +6,12 @@ from importlib.resources import files
 from itertools import product
 from typing import Annotated
 
-import yaml
 from pydantic import Field, ValidationError
 
 import genomes
 from genomes import CacheDtype, InvalidInput, WeightDtype
 from genomes.errors import describe
+from genomes.reading import parse_yaml
 from hardware_profiles.cases import LATENCIES, PHASES, Phase
 from hardware_profiles.cost import price
 from hardware_profiles.device import Device
@@ -129,7 +129,7 @@ def published(name: str) -> Published:
     """A shipped publication. Raises `InvalidInput` listing the known ones."""
     if name not in published_names():
         raise InvalidInput(f"unknown publication {name!r}; known: {', '.join(published_names())}")
-    fields = yaml.safe_load((_PUBLISHED / f"{name}.yaml").read_text(encoding="utf-8"))
+    fields = parse_yaml((_PUBLISHED / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
     header = fields.pop("format", None), fields.pop("version", None)
     if header != (FORMAT, VERSION):
         raise InvalidInput(f"{name}.yaml: format, version = {header}; expected {(FORMAT, VERSION)}")

@@ -2,8 +2,10 @@
 
 import hashlib
 import math
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,26 +21,30 @@ PHASES = ("training", "compilation", "evaluation", "other")
 
 ABOVE_BASELINE = "above_baseline"
 """Metric of scores that are `1 - loss / baseline loss`; older results hold `accuracy` or `bits_per_byte`."""
+MOST_STEPS = 100_000_000
+"""Steps of the longest training."""
 
 
 class TrialConfig(BaseModel):
     """How to train and judge, on what; plain values."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str
     settings: dict[str, Any] = Field(default_factory=dict, description="the task's own settings")
     data_seed: int = Field(
         default=0, ge=0, description="of the training stream; trials that are compared share it"
     )
-    length: int = Field(default=64, ge=2, description="tokens of a sequence")
-    batch: int = Field(default=16, ge=1, description="sequences of a step")
-    steps: int = Field(ge=2)
+    length: int = Field(default=64, ge=2, le=1_048_576, description="tokens of a sequence")
+    batch: int = Field(default=16, ge=1, le=65_536, description="sequences of a step")
+    steps: int = Field(ge=2, le=MOST_STEPS)
     learning_rate: float = Field(gt=0, le=1, description="of the constant phase")
     warmup_steps: int = Field(default=10, ge=0)
     decay_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of the steps that decay")
-    weight_decay: float = Field(default=0.1, ge=0)
-    evaluation_batches: int = Field(default=8, ge=1, description="batches of validation, and of test")
+    weight_decay: float = Field(default=0.1, ge=0, le=10)
+    evaluation_batches: int = Field(
+        default=8, ge=1, le=100_000, description="batches of validation, and of test"
+    )
 
     @model_validator(mode="after")
     def _decays(self) -> "TrialConfig":
@@ -112,6 +118,12 @@ class TrialResult:
 
 def _none_for_lost(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that a result depends on."""
+    names = ("jax", "jaxlib", "flax", "optax", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def derive_seed(campaign_seed: int, name: str, replicate: int) -> int:

@@ -2,7 +2,11 @@
 
 import json
 import platform
-from dataclasses import dataclass
+import secrets
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from archsearch.campaign.results import Results
 from archsearch.campaign.standing import Standing
 from archsearch.campaign.summary import results
 from genomes import InvalidInput
+from genomes.files import write_whole
 from hardware_profiles import Device, load_device, this_machine
 
 PACKAGES = (
@@ -67,14 +72,24 @@ class RunDirectory:
         return self.path / "candidates" / fingerprint
 
     def create(self, campaign: Campaign, devices: dict[str, Device]) -> None:
-        """Make the directory of a new run. Raises `InvalidInput` where it exists."""
+        """Make the directory of a new run, whole or not at all. Raises `InvalidInput` where it exists."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        aside = RunDirectory(self.path.with_name(f".{self.path.name[:40]}.{secrets.token_hex(4)}.partial"))
         try:
-            self.path.mkdir(parents=True)
+            aside.path.mkdir()
+            aside._fill(campaign, devices)
+            if self.path.exists():  # an empty folder too, which renaming would replace
+                raise FileExistsError
+            aside.path.rename(self.path)
         except FileExistsError:
             raise InvalidInput(
                 f"{self.path} exists; a run never overwrites another: choose --out, "
-                f"or go on with it by archsearch resume {self.path}"
+                f"or go on with it by archsearch resume {shlex.quote(str(self.path))}"
             ) from None
+        finally:
+            shutil.rmtree(aside.path, ignore_errors=True)
+
+    def _fill(self, campaign: Campaign, devices: dict[str, Device]) -> None:
         self.profiles.mkdir()
         names: dict[str, str] = {}
         for name, device in devices.items():
@@ -84,8 +99,13 @@ class RunDirectory:
         (self.profiles / "names.json").write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
         self.environment.write_text(json.dumps(environment(), indent=1) + "\n", encoding="utf-8")
         self.journal.touch()
-        # Last, so that a directory with a campaign file is a whole one.
         self.campaign.write_text(campaign.to_yaml(), encoding="utf-8")
+
+    def rewrite(self, campaign: Campaign) -> None:
+        """Keep the campaign as a session goes on with it."""
+        text = campaign.to_yaml()
+        if self.campaign.read_text(encoding="utf-8") != text:
+            write_whole(self.campaign, text)
 
     def devices(self) -> dict[str, Device]:
         """The device profiles of the run, by the name that the campaign uses."""
@@ -115,15 +135,18 @@ class LoadedRun:
         except (OSError, ValueError):
             recorded = {}
         devices = {name: device.to_dict() for name, device in self.pricing.devices.items()}
-        return results(self.standing, recorded, devices)
+        return replace(results(self.standing, recorded, devices), directory=str(self.directory.path))
 
 
-def load_run(path: Path | str) -> LoadedRun:
-    """Read a run directory. Raises `InvalidInput` naming the file that is missing or wrong."""
+def load_run(path: Path | str, overrides: Sequence[str] = ()) -> LoadedRun:
+    """Read a run directory, keys of its campaign replaced by `overrides` (`load_campaign`).
+
+    Raises `InvalidInput` naming the file that is missing or wrong.
+    """
     directory = RunDirectory(Path(path))
     if not directory.campaign.is_file():
         raise InvalidInput(f"{directory.path}: not the directory of a run (it has no campaign.yaml)")
-    campaign = load_campaign(directory.campaign)
+    campaign = load_campaign(directory.campaign, overrides)
     pricing = Pricing.of(campaign, directory.devices())
     events, damages = read_journal(directory.journal, campaign.task_names)
     ledger = Ledger(campaign)

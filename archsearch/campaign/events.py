@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationE
 from archsearch.campaign.results import Offspring, Summary
 from archsearch.executors import Failure
 from genomes import InvalidInput
+from genomes.reading import strict_json
 from hardware_profiles import Estimate
 from proxies.trial import TrialResult
 
@@ -84,6 +85,14 @@ class SessionBegan(Event):
     """Corner of the hypervolume, by objective, in the objectives' own units."""
     training: Count | None = None
     """Version of the training code; missing in older journals."""
+    campaign: dict[str, Any] | None = None
+    """The resolved campaign; missing in older journals, as are the next three."""
+    data: dict[str, str] | None = None
+    """Hash of the data of each task."""
+    versions: dict[str, str] | None = None
+    """Versions of Python and of the libraries that train."""
+    retries: bool = False
+    """Whether what failed before is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,18 +287,8 @@ _READERS = {kind: TypeAdapter(each) for kind, each in KINDS.items()}
 _UNKNOWN = TypeAdapter(UnknownEvent)
 
 
-MOST_DIGITS = 300
-"""Digits of the longest integer that is read; a longer one has no place among floats."""
-
-
 class NotAnEventError(ValueError):
     """A line of the journal is no event."""
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
-        raise ValueError(f"{digits[:9]}... has {len(digits)} digits; legal: at most {MOST_DIGITS}")
-    return int(digits)
 
 
 def read_event(line: bytes) -> Event:
@@ -298,7 +297,7 @@ def read_event(line: bytes) -> Event:
     Raises `NotAnEventError`, and `InvalidInput` where another version of archsearch began a session.
     """
     try:
-        data = json.loads(line, parse_int=_integer)
+        data = strict_json(line)
         kind, at = data["event"], data["at"]
         if not isinstance(kind, str):
             raise TypeError(f"event = {kind!r}")

@@ -31,7 +31,8 @@ from genomes import (
     reference,
     retune,
 )
-from genomes.errors import describe, named, refused
+from genomes.errors import cut, describe, named, refused
+from genomes.reading import parse_yaml, read_yaml
 from genomes.transfer import check_spans, check_twins
 from proxies.trial import TrialConfig, derive_seed
 
@@ -51,7 +52,7 @@ class Campaign(Section):
     """A whole campaign, as its file says it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     space: SpaceSection = Field(default_factory=SpaceSection)
     proxy: Scale = Field(default_factory=lambda: Scale(width=64, head_dim=16))
     target: Scale
@@ -65,6 +66,13 @@ class Campaign(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        asked = [(section.task, section.settings) for section in self.tasks]
+        for index, each in enumerate(asked):
+            if (first := asked.index(each)) < index:
+                raise ValueError(
+                    f"tasks.{index} is tasks.{first} again ({each[0]} with the same settings); give it once, "
+                    "with the sum of both weights"
+                )
         if "quality" not in [o.metric for o in self.objectives]:
             raise ValueError("objectives: one must be {metric: quality}; without it nothing needs training")
         for what, names in (
@@ -255,15 +263,15 @@ def load_campaign(path: Path | str, overrides: Sequence[str] = ()) -> Campaign:
     Raises `InvalidInput` naming the file, the key, the value and what is legal.
     """
     path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    data = read_yaml(path)
     if not isinstance(data, dict):
         raise InvalidInput(f"{path}: expected keys and values, found {type(data).__name__}")
+    keys: set[str] = set()
     for override in overrides:
+        key = override.partition("=")[0].strip()
+        if key in keys:
+            raise InvalidInput(f"--set {cut(override)}: {cut(key)} is set twice; give it once")
+        keys.add(key)
         _set(data, override)
     try:
         return Campaign.model_validate(data)
@@ -288,12 +296,12 @@ def _legal_keys(error: ValidationError) -> str:
 
 def _set(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
+    override = cut(override)
     if not equals or not key.strip():
         raise InvalidInput(f"--set {override}: write key=value, for example budget.rungs=[20,40]")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InvalidInput(f"--set {override}: {text!r} is not a YAML value") from None
+    if not text.strip():
+        raise InvalidInput(f"--set {override}: the value is empty; write null for none")
+    value = parse_yaml(text, f"--set {override}", "value")
     *parents, last = key.strip().split(".")
     place: Any = data
     for part in parents:

@@ -103,6 +103,8 @@ class Ledger:
     reference_point: dict[str, float] | None = None
     """Corner of the hypervolume, by objective."""
     finished: bool = False
+    revision: int = 0
+    """How often failures were taken back."""
     finalists: FinalistsChosen | None = None
     measured: dict[str, dict[str, Summary]] = field(default_factory=lambda: defaultdict(dict))
     """Figures by candidate and objective."""
@@ -122,6 +124,9 @@ class Ledger:
                 self._measuring = False
                 self.sessions.append(Presence(event.began, event.at, event.workers, event.at))
                 self.last_session, self.reference_point = event, event.reference_point
+                self.finished = False
+                if event.retries:
+                    self._forget_failures()
                 return
             case CandidateRecord():
                 self._apply_candidate(event)
@@ -138,6 +143,13 @@ class Ledger:
                 self.finished = True
         if self.sessions:
             self.sessions[-1] = self.sessions[-1].seen(event.at, self._measuring)
+
+    def _forget_failures(self) -> None:
+        for place in self.failures:
+            del self.asked[place]
+        self.completions = [place for place in self.completions if place not in self.failures]
+        self.failures.clear()
+        self.revision += 1
 
     def _apply_candidate(self, record: CandidateRecord) -> None:
         self.candidates[record.fingerprint] = record

@@ -239,6 +239,8 @@ class Results:
     """What a reader of qualities has to know of their scales, a sentence each."""
     deeper_references: tuple[str, ...] = ()
     """In words, each reference that is trained with more blocks than candidates may have."""
+    directory: str = ""
+    """Directory of the run as it was named when it was read."""
 
     def candidate(self, id: str) -> Candidate:
         """The candidate of that id or unambiguous prefix of its fingerprint or name. Raises `KeyError`."""

@@ -33,6 +33,7 @@ from genomes import (
 )
 from genomes.stored import own_types
 from hardware_profiles import Dtype
+from proxies.trial import MOST_STEPS
 
 ALGORITHMS = {"nsga2": "archsearch.search.nsga2:Nsga2"}
 """What `search.algorithm` may be, and the class that it names, imported when a search begins."""
@@ -40,9 +41,9 @@ PATH_SETTINGS = ("path", "tokenizer")
 """Settings of tasks that name files: made absolute, so that workers find them."""
 
 
-def _number(value: Any) -> Any:
-    """YAML reads `350e6` as text."""
-    return float(value) if isinstance(value, str) else value
+def _whole(value: Any) -> Any:
+    """`350e6` is a whole number, though YAML reads it as a fraction."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _algorithm(name: str) -> str:
@@ -52,9 +53,9 @@ def _algorithm(name: str) -> str:
 
 
 class Section(BaseModel):
-    """Base of the sections: frozen, unknown keys refused."""
+    """Base of the sections: frozen, unknown keys refused, no text or flag read as a number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class SpaceSection(Section):
@@ -67,8 +68,8 @@ class SpaceSection(Section):
     min_blocks: int | None = Field(
         default=None, ge=1, le=256, description="fewest blocks of a genome; default: the preset's"
     )
-    parameters: Annotated[int, BeforeValidator(_number)] | None = Field(
-        default=None, ge=1, description="parameters of every candidate at the target, within 1 %"
+    parameters: Annotated[int, BeforeValidator(_whole)] | None = Field(
+        default=None, ge=1, le=10**13, description="parameters of every candidate at the target, within 1 %"
     )
     classes: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
         default_factory=dict,
@@ -125,8 +126,8 @@ class ObjectiveSection(Section):
         description="what KV cache and recurrent states are stored in; default: as the candidate says, "
         "else dtype",
     )
-    at_most: float | None = None
-    at_least: float | None = None
+    at_most: float | None = Field(default=None, gt=0)
+    at_least: float | None = Field(default=None, ge=0)
 
     def objective(self, references: Sequence[str] = (), chosen: bool = False) -> Objective:
         """The axis of the front that the section means; `chosen`: candidates choose what their states are
@@ -164,6 +165,8 @@ class ObjectiveSection(Section):
                 )
         if self.metric == QUALITY and (self.at_most is not None or self.at_least is not None):
             raise ValueError("quality is known only after training, so it takes no at_most or at_least")
+        if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
+            raise ValueError(f"at_least {self.at_least:g} is above at_most {self.at_most:g}")
         if self.metric == QUALITY and self.direction == "min":
             raise ValueError("quality is better when higher; direction: max")
         return self
@@ -173,7 +176,7 @@ class TaskSection(Section):
     """A task, its weight in the quality, and its own settings beside them."""
 
     task: str
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0, le=1e6)
     settings: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -187,6 +190,8 @@ class TaskSection(Section):
         settings = dict(settings or {})
         settings |= {k: v for k, v in data.items() if k not in ("task", "weight", "settings")}
         for name in PATH_SETTINGS:
+            if name in settings and settings[name] in ("", None):
+                raise ValueError(f"{name} is empty; give a path, or leave {name} out")
             if isinstance(settings.get(name), str):
                 settings[name] = str(Path(settings[name]).expanduser().absolute())
         return {k: v for k, v in data.items() if k in ("task", "weight")} | {"settings": settings}
@@ -203,7 +208,7 @@ class SearchSection(Section):
     population: int = Field(default=16, ge=2, le=4096)
     generations: int = Field(default=18, ge=1, le=10_000, description="the random first one included")
     elites: int = Field(default=2, ge=0, description="a later generation adds population - elites candidates")
-    crossover_points: int = Field(default=2, ge=1)
+    crossover_points: int = Field(default=2, ge=1, le=4096)
     mutation: float = Field(default=0.1, ge=0, le=1, description="probability that a gene is drawn anew")
     structural: float = Field(
         default=0.1,
@@ -211,7 +216,7 @@ class SearchSection(Section):
         le=1,
         description="probability that blocks of a child are swapped, inserted, deleted or duplicated",
     )
-    tournament: int = Field(default=2, ge=1, description="contestants for each parent")
+    tournament: int = Field(default=2, ge=1, le=4096, description="contestants for each parent")
 
     def wanted(self, generation: int) -> int:
         """Number of new candidates of a generation; from the second on, elites keep their places."""
@@ -249,7 +254,7 @@ class BudgetSection(Section):
     )
     warmup_steps: int | None = Field(default=None, ge=0, description="default: a tenth of the first rung")
     decay_fraction: float = Field(default=0.2, gt=0, lt=1)
-    weight_decay: float = Field(default=0.1, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0, le=10)
     evaluation_batches: int = Field(default=8, ge=1, le=100_000)
     seeds: int = Field(
         default=1, ge=1, le=100, description="replicates of each candidate; scores are averaged"
@@ -264,14 +269,16 @@ class BudgetSection(Section):
     threads: int = Field(default=1, ge=1, le=1024, description="CPU threads of a worker")
     platform: Literal["cpu", "gpu", "cuda", "rocm", "tpu"] = "cpu"
     timeout_s: float | None = Field(
-        default=None, gt=0, description="a candidate that trains longer has failed"
+        default=None, gt=0, le=1e9, description="a candidate that trains longer has failed"
     )
 
     @field_validator("rungs")
     @classmethod
     def _rise(cls, rungs: list[int]) -> list[int]:
-        if any(b <= a for a, b in pairwise(rungs)) or rungs[0] < 2:
-            raise ValueError("rungs are numbers of steps, from 2, each larger than the one before")
+        if any(b <= a for a, b in pairwise(rungs)) or rungs[0] < 2 or rungs[-1] > MOST_STEPS:
+            raise ValueError(
+                f"rungs are numbers of steps, from 2 to {MOST_STEPS}, each larger than the one before"
+            )
         return rungs
 
     @field_validator("learning_rates")
@@ -280,6 +287,15 @@ class BudgetSection(Section):
         if len(set(rates)) != len(rates) or not all(0 < rate <= 1 for rate in rates):
             raise ValueError("learning rates lie above 0, at most 1, and differ")
         return rates
+
+    @model_validator(mode="after")
+    def _warms_up(self) -> Self:
+        if self.warmup_steps is not None and self.warmup_steps >= self.rungs[0]:
+            raise ValueError(
+                f"warmup_steps {self.warmup_steps} leave no step at the full rate in a rung of "
+                f"{self.rungs[0]}; legal: fewer than the first rung has"
+            )
+        return self
 
     @property
     def final_rung(self) -> int:

@@ -192,7 +192,7 @@ class Standing:
         return [self.ledger.candidates[each] for each in order]
 
     def _forget(self) -> None:
-        self._arrivals, self._completions = 0, 0
+        self._arrivals, self._completions, self._revision = 0, 0, self.ledger.revision
         self._verdicts: dict[tuple[str, int], Verdict] = {}
         self._by_proxy: dict[str, list[str]] = defaultdict(list)
         self._statuses: dict[str, Status | None] = {}
@@ -211,6 +211,8 @@ class Standing:
     def _follow(self) -> None:
         """Take in what is new in the ledger."""
         ledger = self.ledger
+        if self._revision != ledger.revision:
+            self._forget()
         if (self._arrivals, self._completions) == (len(ledger.arrivals), len(ledger.completions)):
             return
         arrivals = dict.fromkeys(ledger.arrivals[self._arrivals :])

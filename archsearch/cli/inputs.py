@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from genomes import Architecture, load_architecture, model, model_names
-from genomes.errors import refused
+from genomes.errors import cut, refused
+from genomes.reading import parse_yaml
 
 
 def find_architecture(text: str) -> Architecture:
@@ -18,13 +17,14 @@ def find_architecture(text: str) -> Architecture:
 
 def settings(pairs: list[str]) -> dict[str, Any]:
     """The values of `key=value` pairs, each read as YAML. Raises `InvalidInput`."""
-    values = {}
+    values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise refused("--set", pair, "key=value")
-        try:
-            values[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise refused("--set", pair, f"key=value with a YAML value, which {value!r} is not") from None
+        if key in values:
+            raise refused("--set", pair, f"each key once, and {cut(key)} is set twice")
+        if not value.strip():
+            raise refused("--set", pair, "key=value with a value; null for none")
+        values[key] = parse_yaml(value, f"--set {cut(pair)}", "value")
     return values

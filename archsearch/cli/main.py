@@ -64,23 +64,32 @@ def run(
 @app.command()
 def resume(
     path: RunPath,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="search.generations (more), budget.timeout_s, finalists..."
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train candidates again that failed.")
+    ] = False,
     executor: ExecutorOption = None,
     address: Address = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Go on with a run where it stopped."""
+    """Go on with a run where it stopped; with more generations, beyond its end."""
     from archsearch.campaign.directory import load_run
     from archsearch.cli.show import outcome, runs
-    from archsearch.launch import Workers
+    from archsearch.launch import Workers, goes_on
     from archsearch.launch import resume as resume_run
 
-    if load_run(path).ledger.finished:
-        resume_run(path, say=say)
+    if not goes_on(load_run(path, set_ or []), retry_failed):
+        resume_run(path, say=say, overrides=set_ or [], retry_failed=retry_failed)
         tell(f"{path} is finished; its report: {path / 'report' / 'index.html'}")
         return
     chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
     with runs.watching(path) as watch:
-        results = resume_run(path, chosen, watch, say)
+        results = resume_run(path, chosen, watch, say, set_ or [], retry_failed)
     outcome.outcome(results, out_console)
     tell(f"report: {path / 'report' / 'index.html'}")
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from proxies.trial import TrialResult
 
 CHECKPOINT = "checkpoint"
 FULL_DISK = os.strerror(errno.ENOSPC)
+KILLED = ("crashed", "out_of_memory")
+"""Failures that may come of what else the machine was doing."""
 COMPILATION_CACHE_BYTES = 2 * 2**30
 
 
@@ -58,6 +61,7 @@ class Evaluator:
         self.planner = Planner(standing.ledger)
         self._in_flight: dict[str, _InFlight] = {}
         self._retried: set[str] = set()
+        self._later: list[Job] = []
 
     @property
     def in_flight(self) -> int:
@@ -94,20 +98,27 @@ class Evaluator:
     def finish(self, then: Callable[[CandidateRecord, int], None] | None = None) -> None:
         """Wait for all that was requested; `then` sees each job as it is done and may request more."""
         while self._in_flight:
+            if self._later and len(self._in_flight) == len(self._later):
+                self.executor.submit(self._later.pop(0))  # alone: nothing else of ours takes memory
             outcome = self.executor.next(timeout=1.0)
-            self._stop_where_disk_is_full(outcome)
+            self._stop_for_the_machine(outcome)
             if outcome is not None and not self._retry(outcome):
                 record, rung = self._record(outcome)
                 if then is not None:
                     then(record, rung)
             self.on_outcome()
 
-    def _stop_where_disk_is_full(self, outcome: Outcome | None) -> None:
-        """A worker without room to write says nothing of its candidate: not recorded, so a resume retries."""
+    def _stop_for_the_machine(self, outcome: Outcome | None) -> None:
+        """What a worker lacks says nothing of its candidate: not recorded, so a resume tries again."""
         if outcome is None or outcome.failure is None:
             return
         if FULL_DISK in outcome.failure.message + outcome.failure.detail:
             raise OSError(errno.ENOSPC, FULL_DISK, str(self.directory))
+        if outcome.failure.kind == "machine":
+            raise RuntimeError(
+                f"worker {outcome.worker}: {outcome.failure.message}; nothing is counted against a "
+                f"candidate: mend it, then archsearch resume {shlex.quote(str(self.directory))}"
+            )
 
     def plans(self, record: CandidateRecord, rung: int) -> list[TaskPlan]:
         """What a candidate may train at a rung, task by task.
@@ -132,12 +143,13 @@ class Evaluator:
         ]
 
     def _retry(self, outcome: Outcome) -> bool:
-        """Once more where a worker died under a job: it may have died of something else."""
-        if outcome.failure is None or outcome.failure.kind != "crashed" or outcome.key in self._retried:
+        """Once more, later, where a worker died under a job: it may have died of something else."""
+        failure = outcome.failure
+        if failure is None or failure.kind not in KILLED or outcome.key in self._retried:
             return False
         self._retried.add(outcome.key)
-        self.journal.write(JobRetried(job=outcome.key, failure=outcome.failure))
-        self.executor.submit(self._in_flight[outcome.key].job)
+        self.journal.write(JobRetried(job=outcome.key, failure=failure))
+        self._later.append(self._in_flight[outcome.key].job)
         return True
 
     def _record(self, outcome: Outcome) -> tuple[CandidateRecord, int]:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.campaign.rates import race
-from genomes import read_architecture
+from archsearch.executors.base import MachineError
+from genomes import InvalidInput, read_architecture
+from proxies.trial import TrialConfig
 
 FUNCTION = "archsearch.evaluation.job:train"
 
@@ -24,7 +26,6 @@ def train(payload: dict[str, Any]) -> dict[str, Any]:
     import jax
 
     from proxies.training.trials import run_trial, versions
-    from proxies.trial import TrialConfig
 
     if payload["compilation_cache"]:
         options = {
@@ -42,15 +43,24 @@ def train(payload: dict[str, Any]) -> dict[str, Any]:
         if result is None:
             resume_from = trial["resume_from"] and Path(trial["resume_from"])
             config = TrialConfig.model_validate(trial["config"])
+            _check_data(config, trial["data_hash"])
             result = run_trial(architecture, config, trial["seed"], directory, resume_from).to_dict()
-        if result["data_hash"] != trial["data_hash"]:
-            raise RuntimeError(
-                f"{trial['config']['task']}: this worker's data ({result['data_hash']}) are not the driver's "
-                f"({trial['data_hash']}); give every machine the same files and Python version"
-            )
         return result
 
     return follow(payload["tasks"], run)
+
+
+def _check_data(config: TrialConfig, expected: str) -> None:
+    """Raise `MachineError` where this worker has not the data that the driver has."""
+    try:
+        data_hash = config.make_task().data_hash
+    except InvalidInput as error:
+        raise MachineError(f"the data of this worker cannot be read: {error}") from None
+    if data_hash != expected:
+        raise MachineError(
+            f"{config.task}: this worker's data ({data_hash}) are not the driver's ({expected}); give every "
+            "machine the same files and Python version"
+        )
 
 
 def follow(tasks: list[dict[str, Any]], run: Callable[[Trial], dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,12 @@ from typing import Any, Literal, Protocol, Self
 
 from genomes.errors import refused
 
-FailureKind = Literal["error", "crashed", "out_of_memory", "timeout"]
+FailureKind = Literal["error", "crashed", "out_of_memory", "timeout", "machine"]
+"""`machine`: what a job found on its machine, such as files that are gone, is not its fault."""
+
+
+class MachineError(RuntimeError):
+    """A worker's machine lacks what every job needs."""
 
 
 @dataclass(frozen=True)

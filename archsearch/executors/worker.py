@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from archsearch.executors.base import FailureKind, WorkerSettings
+from archsearch.executors.base import FailureKind, MachineError, WorkerSettings
 from genomes.errors import refused
 
 Message = dict[str, Any]
@@ -154,7 +154,11 @@ def _resolve(function: str) -> Any:
 def _failed(error: BaseException) -> Message:
     # XLA's status code for memory that could not be had, on every platform
     out_of_memory = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-    kind: FailureKind = "out_of_memory" if out_of_memory else "error"
+    kind: FailureKind = "error"
+    if out_of_memory:
+        kind = "out_of_memory"
+    elif isinstance(error, MachineError | OSError):
+        kind = "machine"
     detail = "".join(traceback.format_exception(error))
     return {"failure": {"kind": kind, "message": one_line(error), "detail": detail}}
 

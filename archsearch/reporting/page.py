@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 from collections.abc import Iterable
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -51,12 +52,13 @@ def render(results: Results, pictures: list[Picture], files: list[str]) -> str:
         columns=columns(shown, results),
         strips={c.id: cells(c) for c in shown},
         stored=stored,
-        commands={c.id: export_command(results.name, c.id) for c in winners},
+        commands={c.id: export_command(_directory(results), c.id) for c in winners},
         stretched={c.id: results.stretched(c) for c in winners},
         finalists=measured.rows(results),
         finalists_lead=measured.lead(results),
         unmeasured=measured.unmeasured(results),
         failures=facts.failure_groups(results),
+        resume=resume_command(results),
         tasks=task_rows(results),
         early=facts.stopped_early(results),
         qualities={c.id: _quality(c) for c in results.candidates},
@@ -165,12 +167,19 @@ def _repaired(offspring: Offspring) -> str:
     return f"{share}; genes redrawn: {genes}" if genes else share
 
 
-def export_command(run: str, id: str) -> str:
+def export_command(directory: str, id: str) -> str:
     """What a user types to export a winner."""
-    source, folder = f"runs/{run}#{id}", f"{run}-{id}"
-    if shlex.quote(run) != run:
-        source, folder = shlex.quote(source), shlex.quote(folder)
+    source, folder = shlex.quote(f"{directory}#{id}"), shlex.quote(f"{Path(directory).name}-{id}")
     return f"archsearch export {source} --format flax --out {folder}"
+
+
+def resume_command(results: Results) -> str:
+    """What a user types to go on with the run."""
+    return f"archsearch resume {shlex.quote(_directory(results))}"
+
+
+def _directory(results: Results) -> str:
+    return results.directory or f"runs/{results.name}"
 
 
 def _listed(words: list[str]) -> str:

@@ -62,7 +62,7 @@ def answer(
     return subprocess.CompletedProcess(process.args, process.returncode, out, complaints)
 
 
-def end(process: "subprocess.Popen[str]") -> None:
+def end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
     """Kill the leader of a process group, and all that it started; wait until it is gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of zombies
         os.killpg(process.pid, signal.SIGKILL)

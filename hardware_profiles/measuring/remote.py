@@ -8,14 +8,17 @@ is given the path of an `.arch.json` and prints a JSON object, last of all that 
 
 import json
 import math
+import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from genomes import Architecture, InvalidInput
+from genomes.errors import cut
 from hardware_profiles.device import Device
 from hardware_profiles.measuring import process as fresh_process
 from hardware_profiles.measuring.measurement import MeasuredFigures, Quantiles
@@ -25,7 +28,11 @@ from hardware_profiles.workload import FIGURES, FigureName, Workload
 PERCENTILES = ("p10", "median", "p90")
 LARGEST = 1e30
 """No seconds and no bytes are more; also below what a float holds."""
+LONGEST_ANSWER_BYTES = 2**20
+"""Size of the end of what a command prints, in which its answer must lie."""
 FIELDS = ("arch", "context", "batch", "dtype", "weights", "cache")
+_BRACES = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
+_LINE_OF_OBJECT = re.compile(r"^[ \t]*(\{)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +75,7 @@ def measure_on(device: Device, architecture: Architecture, workload: Workload) -
             "weights": workload.weight_dtype,
             "cache": workload.cache_dtype,
         }
-        text = _run(device, [_filled(device, part, values) for part in device.measure_command])
+        text = _run(device, _command(device, values))
     answer = _last_object(device, text)
     figures = {figure: _quantiles(device, figure, answer.get(figure)) for figure in FIGURES}
     _check_bandwidth(device, architecture, workload, figures["decode_latency_s"].median)
@@ -94,39 +101,49 @@ def _flag(answer: Mapping[str, Any], name: str) -> bool | None:
 
 
 def check_command(device: Device) -> None:
-    """Raise `InvalidInput` where the device's command cannot be filled in."""
-    for part in device.measure_command:
-        _filled(device, part, dict.fromkeys(FIELDS, ""))
+    """Raise `InvalidInput` where the device's command cannot be filled in, or is not told what to measure."""
+    _command(device, dict.fromkeys(FIELDS, ""))
 
 
-def _filled(device: Device, part: str, values: dict[str, Any]) -> str:
-    try:
-        return part.format(**values)
-    except (KeyError, IndexError, ValueError):
-        legal = ", ".join(f"{{{name}}}" for name in FIELDS)
+def _command(device: Device, values: Mapping[str, object]) -> list[str]:
+    """The command with `values` in its braces. Raises `InvalidInput`."""
+    legal = ", ".join(f"{{{name}}}" for name in FIELDS)
+    used = set()
+
+    def filled(place: re.Match[str]) -> str:
+        if place[0] in ("{{", "}}"):
+            return place[0][0]
+        if place["name"] not in FIELDS:
+            raise InvalidInput(
+                f"device {device.name}: measure_command: {cut(repr(place.string))}; legal in braces: "
+                f"{legal}; "
+                "write {{ and }} for braces themselves"
+            )
+        used.add(place["name"])
+        return str(values[place["name"]])
+
+    command = [_BRACES.sub(filled, part) for part in device.measure_command]
+    if device.measure_command and "arch" not in used:
         raise InvalidInput(
-            f"device {device.name}: measure_command: {part!r}; legal in braces: {legal}; write {{{{ and }}}} "
-            "for braces themselves"
-        ) from None
+            f"device {device.name}: measure_command = {cut(str(list(device.measure_command)))}; legal: with "
+            "{arch}, the file of the architecture to measure, in one of its arguments"
+        )
+    return command
 
 
 def _run(device: Device, command: list[str]) -> str:
     """What it prints; it and all that it started are ended when it takes too long, or nobody waits."""
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise RuntimeError(f"device {device.name}: {command[0]}: {error.strerror or error}") from None
-    with process:
+    # Files, not pipes: a child that the command leaves behind may hold a pipe open for as long as it likes.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaints:
         try:
-            out, complaints = process.communicate(timeout=device.measure_timeout_s)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=complaints, start_new_session=True
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RuntimeError(f"device {device.name}: {command[0]}: {reason}") from None
+        try:
+            process.wait(timeout=device.measure_timeout_s)
         except BaseException as error:
             fresh_process.end(process)
             if not isinstance(error, subprocess.TimeoutExpired):
@@ -135,27 +152,34 @@ def _run(device: Device, command: list[str]) -> str:
                 f"device {device.name}: {command[0]} took longer than measure_timeout_s = "
                 f"{device.measure_timeout_s:g}"
             ) from None
-    if process.returncode:
-        end = "\n".join(complaints.strip().splitlines()[-5:])
-        raise RuntimeError(
-            f"device {device.name}: {command[0]} failed with exit code {process.returncode}:\n{end}"
-        )
-    return out
+        if process.returncode:
+            end = "\n".join(_end(complaints).strip().splitlines()[-5:])
+            raise RuntimeError(
+                f"device {device.name}: {command[0]} failed with exit code {process.returncode}:\n{end}"
+            )
+        return _end(out)
+
+
+def _end(file: IO[bytes]) -> str:
+    """The text that a file ends with, all of it where it is short."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - LONGEST_ANSWER_BYTES))
+    return file.read(LONGEST_ANSWER_BYTES).decode("utf-8", "replace")
 
 
 def _last_object(device: Device, text: str) -> dict[str, Any]:
     """The JSON object that a text ends with, on one line or more."""
-    lines = text.rstrip().splitlines()
-    for first in range(len(lines) - 1, -1, -1):
-        if lines[first].lstrip().startswith("{"):
-            try:
-                value = json.loads("\n".join(lines[first:]))
-            except (ValueError, RecursionError):  # also a number of more digits than Python reads
-                continue
-            if isinstance(value, dict):
-                return value
-    end = lines[-1][:200] if lines else ""
-    raise RuntimeError(f"device {device.name}: the command printed no JSON object at its end, but {end!r}")
+    text = text.rstrip()
+    decoder = json.JSONDecoder()
+    for start in reversed([match.start(1) for match in _LINE_OF_OBJECT.finditer(text)]):
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):  # also a number of more digits than Python reads
+            continue
+        if end == len(text):
+            return dict(value)
+    last = text.splitlines()[-1][:200] if text else ""
+    raise RuntimeError(f"device {device.name}: the command printed no JSON object at its end, but {last!r}")
 
 
 def _quantiles(device: Device, figure: FigureName, value: object) -> Quantiles:

@@ -16,7 +16,7 @@ from typing import Any
 SHORTEST_S = 0.4
 """Shortest window, in seconds, whose mean power is believed."""
 MEASURED = "measured (NVML): the board's mean power while running, times the latency"
-INSTALL = "pip install archsearch[nvml]"
+INSTALL = "pip install '.[nvml]' in a clone of archsearch"
 
 Counter = Callable[[], int]
 """Millijoules since some moment in the past. Raises `OSError` where it cannot be read any more."""

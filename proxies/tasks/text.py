@@ -151,6 +151,12 @@ def _trivial_answers(task: Text) -> TrivialAnswers:
     return TrivialAnswers(training.readout, training.answers, known)
 
 
+def forget() -> None:
+    """Read files anew when they are next needed: they may have changed."""
+    _load.cache_clear()
+    _trivial_answers.cache_clear()
+
+
 @lru_cache(maxsize=4)
 def _load(path: str | None, tokenizer: str | None, max_bytes: int) -> Corpus:
     documents = standard_library(max_bytes) if path is None else documents_at(path, max_bytes)

@@ -8,10 +8,8 @@ where it is deployed plays no part in training; it is judged so stored (`proxies
 
 import json
 import math
-import platform
 import time
 from functools import lru_cache
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,7 +33,7 @@ from proxies.training.scoring import (
     with_stored_weights,
 )
 from proxies.training.trial_files import TrialLog, timed
-from proxies.trial import PHASES, TRAINING_VERSION, TrialConfig, TrialResult
+from proxies.trial import PHASES, TRAINING_VERSION, TrialConfig, TrialResult, library_versions
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 """Streams that a trial is judged on."""
@@ -160,11 +158,9 @@ def run_trial(
 
 def versions() -> dict[str, str]:
     """What a result depends on besides its arguments."""
-    names = ("jax", "jaxlib", "flax", "optax", "numpy")
     return {
         "training": str(TRAINING_VERSION),
-        "python": platform.python_version(),
-        **{name: version(name) for name in names},
+        **library_versions(),
         "backend": jax.default_backend(),
     }
 

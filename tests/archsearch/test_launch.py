@@ -347,6 +347,62 @@ def test_resuming_a_run_killed_before_its_report_writes_it(copy):
     assert (copy / "report" / "front.csv").is_file()
 
 
+# The run that was begun.
+
+
+def test_a_resumed_run_has_the_campaign_that_was_begun(copy):
+    cut_after(copy, "generation", 1)
+    before = (copy / "journal.jsonl").read_bytes()
+    with pytest.raises(InvalidInput, match=r"search\.population = 4, when the run was begun 3; legal"):
+        resume(copy, TWO, overrides=["search.population=4"])
+    data = yaml.safe_load((copy / "campaign.yaml").read_text("utf-8"))
+    data["budget"]["rungs"] = [5, 20]
+    campaigns.write(copy / "campaign.yaml", data)
+    done = archsearch("resume", copy)
+    assert done.returncode == 2
+    assert "budget.rungs.1 = 20, when the run was begun 10" in done.stderr
+    assert (copy / "journal.jsonl").read_bytes() == before
+
+
+def test_a_resumed_run_has_the_data_that_were_begun(tmp_path):
+    text = campaigns.text_folder(tmp_path / "text")
+    campaign, out = campaigns.load(tmp_path, campaigns.tiny(text)), tmp_path / "run"
+
+    def stop(_) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(campaign, out, TWO, stop)
+    before = (out / "journal.jsonl").read_bytes()
+    kept = (text / "one.txt").read_bytes()
+    (text / "one.txt").write_bytes(kept.upper())
+    with pytest.raises(InvalidInput, match=r"task text: its data have the hash .*, when the run was begun"):
+        resume(out, TWO)
+    assert (out / "journal.jsonl").read_bytes() == before
+    (text / "one.txt").write_bytes(kept)
+    with pytest.raises(KeyboardInterrupt):
+        resume(out, TWO, stop)
+
+
+@pytest.mark.slow
+def test_a_finished_run_goes_on_where_more_generations_are_asked_for(copy, text, tmp_path):
+    data = campaigns.tiny(text)
+    data["search"]["generations"] = 3
+    run(campaigns.load(tmp_path, data), tmp_path / "whole", TWO)
+    done = archsearch("resume", copy, "--set", "search.generations=3")
+    assert done.returncode == 0, done.stderr
+    whole, extended = campaigns.outcome(tmp_path / "whole"), campaigns.outcome(copy)
+    assert extended["candidates"] == whole["candidates"]
+    assert extended["front"] == whole["front"]
+    assert len(campaigns.events(copy, "run")) == 2
+
+
+def test_a_directory_is_made_whole_or_not_at_all(campaign, tmp_path):
+    with pytest.raises(InvalidInput, match="address"):
+        run(campaign, tmp_path / "run", Workers("ray", "ray://127.0.0.1:9"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_processes_do_not_write_one_run(campaign, tmp_path):
     refused: list[str] = []
 
@@ -377,15 +433,15 @@ def cut_after(path: Path, kind: str, count: int) -> None:
 def test_a_candidate_that_fails_is_recorded_and_the_campaign_goes_on(base, copy):
     first = next(c for c in load_run(base).results().candidates if c.origin == "searched" and c.rung >= 0)
     cut_after(copy, "candidate", campaigns.REFERENCES)
-    shutil.rmtree(copy / "candidates" / first.fingerprint)
-    (copy / "candidates" / first.fingerprint).mkdir()
-    (copy / "candidates" / first.fingerprint / "trials").write_text("in the way", encoding="utf-8")
+    for file in (copy / "candidates" / first.fingerprint).glob("trials/*/result.json"):
+        diverged = json.loads(file.read_text("utf-8")) | {"status": "failed", "cause": "the loss became nan"}
+        file.write_text(json.dumps(diverged), encoding="utf-8")
     results = resume(copy, TWO)
     assert results.finished
     failed = [c for c in results.candidates if c.status == "failed"]
     assert [c.fingerprint for c in failed] == [first.fingerprint]
     assert failed[0].cause is not None
-    assert "exists" in failed[0].cause or "directory" in failed[0].cause
+    assert "the loss became nan" in failed[0].cause
     assert failed[0].id not in results.front
     assert status(copy)["failed"] == 1
     table = {row["id"]: row for row in csv_rows(copy / "report" / "candidates.csv")}
@@ -395,7 +451,23 @@ def test_a_candidate_that_fails_is_recorded_and_the_campaign_goes_on(base, copy)
     assert len(judged) == campaigns.SEARCHED - 1
 
 
-def test_where_no_reference_trains_the_run_fails_and_says_why(text, tmp_path):
+def test_what_a_machine_lacks_is_no_failure_of_a_candidate(base, copy):
+    first = next(c for c in load_run(base).results().candidates if c.origin == "searched" and c.rung >= 0)
+    cut_after(copy, "candidate", campaigns.REFERENCES)
+    folder = copy / "candidates" / first.fingerprint
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "trials").write_text("in the way", encoding="utf-8")
+    done = archsearch("resume", copy)
+    assert done.returncode == 1
+    assert "nothing is counted against a candidate" in done.stderr
+    assert f"archsearch resume {copy}" in done.stderr
+    (folder / "trials").unlink()
+    assert resume(copy, TWO).finished
+    assert campaigns.outcome(copy) == campaigns.outcome(base)
+
+
+def test_where_no_reference_trains_the_run_fails_says_why_and_can_be_tried_again(base, text, tmp_path):
     data = campaigns.tiny(text)
     data["budget"]["timeout_s"] = 0.05
     file = campaigns.write(tmp_path / "tiny.yaml", data)
@@ -404,6 +476,10 @@ def test_where_no_reference_trains_the_run_fails_and_says_why(text, tmp_path):
     assert "no reference could be trained" in done.stderr
     assert "killed after 0.05 s" in done.stderr
     assert "Traceback" not in done.stderr
+    again = archsearch("resume", tmp_path / "run", "--set", "budget.timeout_s=300", "--retry-failed")
+    assert again.returncode == 0, again.stderr
+    assert campaigns.outcome(tmp_path / "run") == campaigns.outcome(base)
+    assert load_run(tmp_path / "run").campaign.budget.timeout_s == 300
 
 
 def test_a_space_that_runs_out_ends_cleanly(text, tmp_path):

@@ -386,7 +386,7 @@ def test_any_json_value_is_read_or_refused(value: object, field: str, in_block: 
     [
         (b"", "not a JSON file"),
         (b"{", "not a JSON file"),
-        (b"\xff\xfe{}", "not a JSON file"),
+        (b"\xff\xfe{}", "not a file of UTF-8 text"),
         (b"width: 64", "not a JSON file"),
         (b"[" * 100_000, "not a JSON file"),
         (b'{"width": ' + b"9" * 5000 + b"}", "not a JSON file"),
@@ -407,7 +407,7 @@ def test_files_that_are_no_architecture_are_refused(content: bytes, fragment: st
 
 
 def test_missing_files_and_directories_are_refused(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "no.arch.json", "No such file"), (tmp_path, "Is a directory")):
+    for path, reason in ((tmp_path / "no.arch.json", "No such file"), (tmp_path, "is a directory")):
         with pytest.raises(InvalidInput) as caught:
             load_architecture(path)
         assert str(caught.value).startswith(f"{path}: {reason}")

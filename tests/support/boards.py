@@ -38,7 +38,7 @@ def small(folder: Path) -> dict[str, Any]:
     script.write_text(ANSWERS, encoding="utf-8")
     fields = [f"{{{name}}}" for name in ("arch", "context", "batch", "dtype", "weights", "cache")]
     answers = board(folder, "answers", sys.executable, str(script), *fields)
-    lies = board(folder, "lies", sys.executable, "-c", LIES)
+    lies = board(folder, "lies", sys.executable, "-c", LIES, "{arch}")
     stored = {"context": 64, "weights": "int8", "cache": "int8"}
     data = campaigns.tiny("unused")
     data |= {"tasks": data["tasks"][1:], "finalists": {"count": 2}}

@@ -7,8 +7,11 @@ from archsearch.campaign.claims import claims
 from archsearch.campaign.objectives import QUALITY
 from archsearch.campaign.results import Candidate, Results, TaskFacts
 from archsearch.cli.show.tables import new_table
+from archsearch.reporting import facts, units
+from archsearch.reporting.columns import objective_style
 
-NOTHING = "\u2013"
+NOTHING = units.DASH
+SIGNED = units.Style(units.Unit(""), 2, signed=True)
 
 
 def outcome(results: Results, console: Console) -> None:
@@ -18,50 +21,64 @@ def outcome(results: Results, console: Console) -> None:
 
 
 def winners(results: Results, console: Console) -> None:
-    """The candidates of the front, best quality first, and what they are to the references."""
-    table = new_table(f"{results.name}: front of {len(results.front)}", "id", "name", "layout")
-    for o in results.objectives:
-        table.add_column(escape(f"{o.name} ({o.direction})"), justify="right", overflow="fold")
-    members = [results.candidate(identifier) for identifier in results.front]
+    """The candidates of the front, best quality first, then the references; what the front may claim; the
+    layouts."""
+    members = facts.winners(results)
+    others = [c for c in facts.references(results) if c.id not in results.front]
+    shown = [*members, *others]
+    figures = [o.figure for o in results.objectives]
+    table = new_table(f"{results.name}: front of {len(members)}, then the references", "layout")
+    styles = [objective_style(o, shown) for o in results.objectives]
+    for o, style in zip(results.objectives, styles, strict=True):
+        heading = o.figure if figures.count(o.figure) == 1 else o.short_label
+        table.add_column(escape(units.with_unit(heading, style.unit)), justify="right", overflow="fold")
     after_search = any(c.final is not None for c in members)
     if after_search:
-        table.add_column("quality after the search (test)", justify="right", overflow="fold")
-    table.add_column("dominates", overflow="fold")
-    references = [c for c in results.candidates if c.origin == "reference"]
-    for c in members:
-        row = [c.id, c.name if c.origin == "reference" else "", c.pattern]
-        for o in results.objectives:
+        table.add_column("quality after the search", justify="right", overflow="fold")
+    for c in shown:
+        row = [named(c)]
+        for o, style in zip(results.objectives, styles, strict=True):
             error = c.quality_error if o.metric == QUALITY else None
-            row.append(with_error(c.objectives[o.name], error))
+            row.append(with_error(facts.value(c, o), error, style))
         if after_search:
             row.append(_final(c))
-        words = claims(c, references, results)
-        beaten = [name for name, word in words.items() if word == "dominates"]
-        row.append(", ".join(beaten) or ("none: trades" if words else NOTHING))
-        table.add_row(*map(escape, row))
+        table.add_row(*map(escape, row), end_section=c is members[-1] if members else False)
     console.print(table)
+    costs = "; ".join(o.label for o in results.objectives if o.metric != QUALITY)
+    console.print(f"quality at {results.rungs[-1]} steps, in units of the references; {costs}", markup=False)
+    for c in members:
+        words = claims(c, facts.references(results), results)
+        beaten = ", ".join(name for name, word in words.items() if word == "dominates")
+        if words:
+            claim = f"dominates {beaten}" if beaten else "trades with every reference"
+            console.print(f"{named(c)} {claim}", highlight=False, markup=False)
+    for c in shown:
+        console.print(f"{named(c)}: {c.pattern}", highlight=False, markup=False)
+
+
+def named(c: Candidate) -> str:
+    """The name of a reference, the id of any other candidate: what `export` takes."""
+    return c.name if c.origin == "reference" else c.id
 
 
 def tasks(results: Results, console: Console) -> None:
     """What each task is worth at the last rung, and how the references did."""
-    if facts := results.tasks:
-        table = new_table(f"tasks at {results.rungs[-1]} steps", "task", "weight", "baseline (score 0)")
-        for heading in ("reference mean", "unit", "noise", "share of spread", "rates at the edge"):
-            table.add_column(heading, justify="right", overflow="fold")
-        names = list(dict.fromkeys(name for each in facts for name in each.references))
-        for name in names:
-            table.add_column(escape(name), justify="right", overflow="fold")
-        for each in facts:
-            scores = [_reference(each, name) for name in names]
-            table.add_row(*map(escape, [*_task(each), *scores]))
+    if results.tasks:
+        names = list(dict.fromkeys(name for each in results.tasks for name in each.references))
+        title = f"score (accuracy) of the references at {results.rungs[-1]} steps; 1 is perfect"
+        table = new_table(title, "task", *map(escape, names))
+        for each in results.tasks:
+            table.add_row(*map(escape, [each.task, *(_reference(each, name) for name in names)]))
         console.print(table)
+    for each in results.tasks:
+        console.print(f"{each.task}: {_worth(each)}", highlight=False, markup=False)
     for sentence in results.remarks:
         console.print(sentence, highlight=False, markup=False)
 
 
-def with_error(value: float, error: float | None) -> str:
+def with_error(value: float | None, error: float | None, style: units.Style) -> str:
     """A number with its standard error, where one is known."""
-    return f"{value:.4g}" if error is None else f"{value:.4g} ±{error:.2g}"
+    return style.text(value) if error is None else f"{style.text(value)} ±{error:.2g}"
 
 
 def _final(c: Candidate) -> str:
@@ -71,30 +88,31 @@ def _final(c: Candidate) -> str:
         return f"failed: {c.final.failure}"
     if c.final.quality is None:
         return NOTHING
-    change = "" if c.final_change is None else f" ({c.final_change:+.2g})"
-    return with_error(c.final.quality, c.final.quality_error) + change
+    return with_error(c.final.quality, c.final.quality_error, SIGNED)
 
 
-def _task(facts: TaskFacts) -> list[str]:
-    scale = facts.scale
-    weight = f"{facts.weight:g}"
-    if facts.weight != facts.asked_weight:
-        weight += f" (asked {facts.asked_weight:g})"
-    return [
-        facts.task,
-        weight,
-        NOTHING if scale.baseline is None else scale.baseline.words,
-        f"{scale.mean:.3f}",
-        f"{scale.divisor:.2g} ({scale.divided_by})",
-        NOTHING if scale.noise is None else f"{scale.noise:.2g}",
-        NOTHING if facts.share is None else f"{facts.share:.0%}",
-        facts.edges or NOTHING,
-    ]
+def _worth(each: TaskFacts) -> str:
+    """In words, what a task is worth."""
+    scale = each.scale
+    weight = f"weight {each.weight:g}"
+    if each.weight != each.asked_weight:
+        weight += f" (asked {each.asked_weight:g})"
+    parts = [weight]
+    if each.share is not None:
+        parts.append(f"{each.share:.0%} of the spread of quality")
+    if scale.baseline is not None:
+        parts.append(f"score 0 is {scale.baseline.words}")
+    if scale.noise is not None:
+        parts.append(f"a seed moves the score by {scale.noise:.2g}")
+    parts.append(f"a unit of quality is {scale.divisor:.2g} ({scale.divided_by})")
+    if each.edges:
+        parts.append(f"rates at the edge {each.edges}")
+    return "; ".join(parts)
 
 
-def _reference(facts: TaskFacts, name: str) -> str:
-    reached = facts.references.get(name)
+def _reference(each: TaskFacts, name: str) -> str:
+    reached = each.references.get(name)
     if reached is None:
         return NOTHING
-    accuracy = "" if reached.accuracy is None else f" (accuracy {reached.accuracy:.3f})"
+    accuracy = "" if reached.accuracy is None else f" ({reached.accuracy:.3f})"
     return f"{reached.score:.3f}{accuracy}"

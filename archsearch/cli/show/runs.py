@@ -1,5 +1,6 @@
 """What a person sees of a run: where it stands, and the display while it goes on."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,7 @@ def watching(path: Path) -> Iterator[Display]:
     except BaseException as error:
         display.close()
         if (path / "campaign.yaml").exists() and not isinstance(error, InvalidInput | NothingFoundError):
-            say(f"nothing is lost; archsearch resume {path} goes on from here")
+            say(f"nothing is lost; archsearch resume {shlex.quote(str(path))} goes on from here")
         raise
     finally:
         display.close()

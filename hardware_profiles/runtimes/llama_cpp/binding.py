@@ -20,7 +20,7 @@ from hardware_profiles.runtimes.base import usable_threads
 
 PACKAGE = "cyllama"
 PACKAGES = (PACKAGE, "gguf")
-INSTALL = "pip install archsearch[llama-cpp]"
+INSTALL = "pip install '.[llama-cpp]' in a clone of archsearch"
 ROOM = 32
 """Tokens that may go on behind a prompt."""
 

@@ -21,7 +21,7 @@ from genomes import InvalidInput
 from hardware_profiles.runtimes.base import usable_threads
 
 PACKAGES = ("onnx", "onnxruntime")
-INSTALL = "pip install archsearch[onnxruntime]"
+INSTALL = "pip install '.[onnxruntime]' in a clone of archsearch"
 TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 PROCESS_OPTIONS = ("intra_op_num_threads", "inter_op_num_threads")
 """Options of the threads that all sessions of a process share."""

@@ -174,7 +174,7 @@ def pricing(file, *overrides: str) -> Pricing:
     )
     pi = device("raspberry-pi-5").model_copy(update={"validation": validation})
     devices = {"raspberry-pi-5": pi, "galaxy-s24-ultra-cpu": device("galaxy-s24-ultra-cpu")}
-    return Pricing.of(load_campaign(file, ("search.dominance=intervals", *overrides)), devices)
+    return Pricing.of(load_campaign(file, overrides or ("search.dominance=intervals",)), devices)
 
 
 def test_margins_come_from_the_validation_of_a_device(file):

@@ -58,11 +58,26 @@ def test_a_run_says_it_before_it_begins(file, tmp_path):
         ("search.population=many", ["search.population = 'many'", "integer"]),
         ("search.population=1", ["search.population = 1", "2"]),
         ("proxy.width='16'", ["proxy.width = '16'", "integer"]),
-        ("proxy=", ["proxy = None"]),
+        ("seed=1_000", ["seed = '1_000'"]),
+        ("seed=true", ["seed = True"]),
+        ("seed='1'", ["seed = '1'"]),
+        ("tasks.1.weight=.inf", ["tasks.1.weight = inf"]),
+        ("tasks.1.weight=1e9", ["tasks.1.weight"]),
+        ("budget.warmup_steps=999", ["warmup_steps 999 leave no step at the full rate"]),
+        ("budget.timeout_s=.inf", ["budget.timeout_s = inf"]),
+        ("budget.weight_decay=1e9", ["budget.weight_decay"]),
+        ("budget.rungs=[5, 10000000000]", ["from 2 to 100000000"]),
+        ("budget.learning_rates=[1e-3, 0.001]", ["at most 1, and differ"]),
+        ("search.tournament=99999", ["search.tournament"]),
+        ("proxy=null", ["proxy = None"]),
+        ("objectives.1.at_most=0", ["objectives.1.at_most"]),
+        ("objectives.1={metric: parameters, at_most: 1, at_least: 2}", ["at_least 2 is above at_most 1"]),
+        ("tasks.0.path=null", ["path is empty"]),
+        ("tasks=[{task: text}, {task: text, weight: 2}]", ["tasks.1 is tasks.0 again"]),
         ("seed=-1", ["seed = -1", "0"]),
         ("name=../up", ["name = '../up'"]),
         ("objectives.1={metric: decode_latency_s}", ["objectives.1", "needs a device", "this-machine"]),
-        ("objectives.1.device=", ["objectives.1", "decode_latency_s needs a device"]),
+        ("objectives.1.device=null", ["objectives.1", "decode_latency_s needs a device"]),
         ("objectives.1.device=no-such-phone", ["objectives.1.device", "no-such-phone", "raspberry-pi-5"]),
         ("objectives.1.device=no/such.yaml", ["objectives.1.device", "no/such.yaml"]),
         ("objectives.3.device=l4", ["objectives.3", "parameters does not depend on a device"]),
@@ -184,7 +199,7 @@ def test_a_missing_key_is_named(file, text):
     ("content", "said"),
     [
         (b"name: [", "not a YAML file"),
-        (b"\xff\xfe\x00", "not a YAML file"),
+        (b"\xff\xfe\x00", "not a file of UTF-8 text"),
         (b"- a\n- b\n", "found list"),
         (b"", "found NoneType"),
     ],
@@ -242,6 +257,7 @@ def test_two_objectives_of_one_name_are_refused(file, text, cases):
         ("seed", "key=value"),
         ("=3", "key=value"),
         ("seed=[", "not a YAML value"),
+        ("seed=", "the value is empty; write null for none"),
         ("tasks.7.weight=1", "'7' is no index of a list of 2"),
         ("tasks.first.weight=1", "'first' is no index"),
         ("tasks.²=1", "is no index"),
@@ -258,7 +274,7 @@ def test_a_bad_override_is_refused(file, override, said):
 
 def test_overrides_reach_any_key_in_order(file):
     campaign = load_campaign(
-        file, ["seed=1", "seed=2", "budget.rungs=[7, 9]", "tasks.1.weight=0.5", "search.mutation=0.3"]
+        file, ["seed=2", "budget.rungs=[7, 9]", "tasks.1.weight=0.5", "search.mutation=0.3"]
     )
     assert (campaign.seed, campaign.budget.rungs, campaign.search.mutation) == (2, [7, 9], 0.3)
     assert [task.weight for task in campaign.tasks] == [2.0, 0.5]
@@ -326,7 +342,7 @@ def test_relative_paths_of_tasks_become_absolute(file, text, monkeypatch):
 
 
 def test_a_task_used_twice_is_numbered(file):
-    one = "{task: in-context-recall, vocab_size: 16}"
-    campaign = load_campaign(file, [f"tasks=[{one}, {{task: compression}}, {one}]"])
+    one, other = "{task: in-context-recall, vocab_size: 16}", "{task: in-context-recall, vocab_size: 8}"
+    campaign = load_campaign(file, [f"tasks=[{one}, {{task: compression}}, {other}]"])
     names = [campaign.task_name(i) for i in range(3)]
     assert names == ["in-context-recall-1", "compression", "in-context-recall-2"]

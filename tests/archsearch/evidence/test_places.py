@@ -99,7 +99,7 @@ def test_a_runtime_that_is_not_installed_is_said_before_the_run(tmp_path, monkey
     campaign = on(tmp_path, {"metric": "decode_latency_s", **asked})
     absent = replace(LLAMA_CPP, packages=("no_such_package",))
     monkeypatch.setitem(runtimes.RUNTIMES, "llama.cpp", absent)
-    said = r"needs no_such_package; install them with pip install arch"
+    said = r"needs no_such_package; install them with pip install"
     with pytest.raises(InvalidInput, match=said):
         run(campaign, tmp_path / "run", ONE)
     assert not (tmp_path / "run").exists()

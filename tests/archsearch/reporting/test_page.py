@@ -33,7 +33,7 @@ def test_the_page_names_winners_references_and_commands(report, results):
     page = Page(report / "index.html")
     for winner in facts.winners(results):
         assert winner.name in page.text and winner.pattern in page.text
-        assert f"archsearch export runs/quickstart#{winner.id} --format flax" in page.text
+        assert f"archsearch export 'runs/quickstart#{winner.id}' --format flax" in page.text
         assert ("tr", winner.id) in [
             (tag, (a.get("id") or "").removeprefix("winner-")) for tag, a in page.tags
         ]

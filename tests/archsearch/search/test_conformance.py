@@ -190,7 +190,7 @@ def campaign(name, tmp_path):
         data["search"] = {"algorithm": name, "population": 6, "generations": 4, "elites": 2}
         data["space"] = {"preset": "hybrid", "blocks": 5, "min_blocks": 3}
         file = campaigns.write(tmp_path / "campaign.yaml", data)
-        return load_campaign(file, ["objectives.3.at_most=1e9", *overrides])
+        return load_campaign(file, overrides or ["objectives.3.at_most=1e9"])
 
     return load
 

@@ -146,7 +146,7 @@ def test_numbers_of_blocks(file) -> None:
         load_campaign(file, ["space={min_blocks: 2}"]).check()
 
 
-@pytest.mark.parametrize("text", ["8e6", "8000000", "8.0e+6", "'8e6'"])
+@pytest.mark.parametrize("text", ["8e6", "8000000", "8.0e+6"])
 def test_a_budget_holds_for_candidates_and_references(file, text: str) -> None:
     campaign = load_campaign(file, [f"space.parameters={text}", f"target={WIDE}"])
     campaign.check()
@@ -161,7 +161,7 @@ def test_a_budget_holds_for_candidates_and_references(file, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("many", ["space.parameters", "could not convert"]),
+        ("many", ["space.parameters", "valid integer"]),
         ("1.5", ["space.parameters", "integer"]),
         ("0", ["space.parameters", "1"]),
         ("[1]", ["space.parameters", "integer"]),

@@ -29,7 +29,7 @@ def board(*command: str, **fields: Any) -> Device:
 def saying(text: str, **fields: Any) -> Device:
     """A board whose command prints a text, its braces kept from being filled in."""
     program = f"print({text!r})".replace("{", "{{").replace("}", "}}")
-    return board(sys.executable, "-c", program, **fields)
+    return board(sys.executable, "-c", program, "{arch}", **fields)
 
 
 def test_the_command_is_given_the_architecture_and_the_workload(tmp_path: Path) -> None:
@@ -94,16 +94,18 @@ def test_a_lie_is_no_measurement(text: str, said: str) -> None:
 
 
 def test_a_failure_gives_its_last_words() -> None:
-    failing = board(sys.executable, "-c", "import sys; print('no phone found', file=sys.stderr); sys.exit(3)")
+    failing = board(
+        sys.executable, "-c", "import sys; print('no phone found', file=sys.stderr); sys.exit(3)", "{arch}"
+    )
     with pytest.raises(RuntimeError, match=r"(?s)failed with exit code 3:.*no phone found"):
         measure_on(failing, MODEL, Workload())
     with pytest.raises(RuntimeError, match="no-such-program: No such file"):
-        measure_on(board("no-such-program"), MODEL, Workload())
+        measure_on(board("no-such-program", "{arch}"), MODEL, Workload())
 
 
 def test_one_that_hangs_is_ended_with_all_that_it_started() -> None:
     program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(987)'])"
-    hanging = board(sys.executable, "-c", program, measure_timeout_s=1.5)
+    hanging = board(sys.executable, "-c", program, "{arch}", measure_timeout_s=1.5)
     started = time.monotonic()
     with pytest.raises(RuntimeError, match=r"took longer than measure_timeout_s = 1\.5"):
         measure_on(hanging, MODEL, Workload())
@@ -115,6 +117,39 @@ def test_one_that_hangs_is_ended_with_all_that_it_started() -> None:
 def test_a_command_that_cannot_be_filled_in_is_refused(part: str) -> None:
     with pytest.raises(InvalidInput, match=r"legal in braces: \{arch\}, \{context\}, \{batch\}, \{dtype\}"):
         measure_on(board("measure", part), MODEL, Workload())
+
+
+@pytest.mark.parametrize("part", ["{arch.foo}", "{context:>1000000000}", "{context!r}", "}", "{arch}{"])
+def test_braces_are_replaced_plainly(part: str) -> None:
+    with pytest.raises(InvalidInput, match=r"legal in braces"):
+        measure_on(board("measure", part, "{arch}"), MODEL, Workload())
+
+
+def test_a_command_is_told_what_to_measure() -> None:
+    with pytest.raises(InvalidInput, match=r"legal: with \{arch\}"):
+        measure_on(board("measure", "{context}"), MODEL, Workload())
+
+
+def test_the_end_of_a_command_is_the_end_of_its_process() -> None:
+    """Not that of its pipes, which a child that it leaves behind keeps open."""
+    program = f"import json, subprocess, sys; subprocess.Popen(['sleep', '20']); print({json.dumps(TRUTH)!r})"
+    program = program.replace("{", "{{").replace("}", "}}")
+    started = time.monotonic()
+    assert measure_on(board(sys.executable, "-c", program, "{arch}"), MODEL, Workload())
+    assert time.monotonic() - started < 15
+
+
+def test_a_long_answer_is_read_in_linear_time() -> None:
+    started = time.monotonic()
+    for text, end in (('{"a":\n', ""), ("{\n", "\n" + json.dumps(TRUTH))):
+        program = f"import sys; sys.stdout.write({text!r} * 200_000 + {end!r})"
+        there = board(sys.executable, "-c", program.replace("{", "{{").replace("}", "}}"), "{arch}")
+        if end:
+            assert measure_on(there, MODEL, Workload())
+        else:
+            with pytest.raises(RuntimeError, match="no JSON object"):
+                measure_on(there, MODEL, Workload())
+    assert time.monotonic() - started < 60
 
 
 def test_a_device_without_a_command_is_refused(

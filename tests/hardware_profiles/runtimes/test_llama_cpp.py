@@ -208,7 +208,7 @@ def test_a_missing_binding_says_how_to_install_it() -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "InvalidInput: the runtime llama.cpp needs the package cyllama" in done.stderr
-    assert "pip install archsearch[llama-cpp]" in done.stderr
+    assert "pip install '.[llama-cpp]'" in done.stderr
 
 
 @pytest.mark.parametrize(("measured_by", "asked"), [("llama.cpp-cpu", "jax"), ("jax-cpu", "llama.cpp")])

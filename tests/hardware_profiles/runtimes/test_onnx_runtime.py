@@ -94,7 +94,7 @@ def test_a_missing_package_says_how_to_install_it(package: str) -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert f"InvalidInput: the runtime onnxruntime needs the package {package} " in done.stderr
-    assert "pip install archsearch[onnxruntime]" in done.stderr
+    assert "pip install '.[onnxruntime]'" in done.stderr
 
 
 @pytest.mark.parametrize(
