@@ -19,6 +19,7 @@ from archsearch.campaign.identity import (
     check_data,
     check_training,
     data_hashes,
+    data_notes,
     is_extended,
     recorded,
 )
@@ -28,7 +29,13 @@ from archsearch.campaign.remarks import edge_remarks, refuse_nothing
 from archsearch.campaign.results import Results
 from archsearch.evaluation.conformance import refuse_broken
 from archsearch.evaluation.evaluator import Evaluator
-from archsearch.evidence.finalists import check_finalists, check_places, measure_finalists, places
+from archsearch.evidence.finalists import (
+    check_finalists,
+    check_places,
+    measure_finalists,
+    places,
+    trust_commands,
+)
 from archsearch.executors import Executor, WorkerSettings, make_executor
 from archsearch.reporting.report import PAGE, write_report
 from archsearch.search.generations import Loop
@@ -94,8 +101,10 @@ def run(
     devices = _devices(campaign, say)
     pricing = Pricing.of(campaign, devices)
     _price_references(campaign, pricing)
-    _remark(campaign.deeper_references(), say)
+    _remark([*campaign.deeper_references(), *data_notes(campaign)], say)
     _remark(_price_choices(campaign, pricing), say)
+    if campaign.finalists.count:
+        trust_commands(pricing)
     check_finalists(campaign, pricing)
     if say is not None:
         say(trainings(campaign))
@@ -117,13 +126,16 @@ def resume(
     say: Say | None = None,
     overrides: Sequence[str] = (),
     retry_failed: bool = False,
+    allow_commands: bool = False,
 ) -> Results:
     """Go on with a run where it stopped; a finished one only gives its results.
 
     Trials that were in flight are run again, nothing else. By default on the executor that the run had.
     `overrides` are `key=value` as for `run`: `search.generations` may grow, which extends a finished run too,
     and `budget.timeout_s` and `finalists` may change. With `retry_failed`, candidates that failed are trained
-    again. `say` hears of damaged lines of the journal; what they held is read elsewhere or trained again.
+    again. Commands of devices are started only where this user named them before, or with `allow_commands`: a
+    run directory may be somebody else's. `say` hears of damaged lines of the journal; what they held is read
+    elsewhere or trained again.
 
     Raises `InvalidInput` where the campaign, its data or the training code are not those that the run was
     begun with, before anything is trained or written, and `NothingFoundError` as `run` does.
@@ -147,6 +159,8 @@ def resume(
     check_data(data_hashes(loaded.campaign), begun, where)
     _remark(_other_versions(begun), say)
     if loaded.campaign.finalists.count:
+        if allow_commands:
+            trust_commands(loaded.pricing)
         check_places(places(loaded.pricing))
     retries = retry_failed and bool(loaded.ledger.failures)
     return _carry_on(loaded, workers or _last_workers(loaded), None, watch, say, retries)
@@ -170,8 +184,20 @@ def _other_versions(begun: SessionBegan | None) -> list[str]:
 
 
 def _last_workers(loaded: LoadedRun) -> Workers:
-    """Workers as the last session had them."""
+    """Workers as the last session had them.
+
+    Raises `InvalidInput` where they were of a cluster elsewhere: who joins one lets it run code here, and the
+    journal may be somebody else's.
+    """
     last = loaded.ledger.last_session
+    if last is not None and last.address not in (None, "auto"):
+        raise refused(
+            "address",
+            last.address,
+            "an address that you give",
+            f"it is what the last session joined; give it by --address {shlex.quote(last.address)} if you "
+            "know that cluster",
+        )
     return Workers() if last is None else Workers(last.executor, last.address, last.asked_workers)
 
 
@@ -204,6 +230,7 @@ def _carry_on(
                 training=TRAINING_VERSION,
                 campaign=recorded(campaign),
                 data=data_hashes(campaign),
+                data_notes=tuple(data_notes(campaign)),
                 versions=library_versions(),
                 retries=retries,
             )

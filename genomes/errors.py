@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ def refused(field: str, value: object, legal: str, hint: str = "") -> InvalidInp
     """
     shown = cut(repr(value) if isinstance(value, str) else str(value))
     return InvalidInput("; ".join(filter(None, (f"{field} = {shown}", f"legal: {legal}", hint))))
+
+
+def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> InvalidInput:
+    """The error of a name that is none of the known ones; it gives the nearest of these."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return InvalidInput(f"unknown {what} {cut(repr(name))}{meant}; known: {', '.join(names)}{hint}")
 
 
 @contextmanager

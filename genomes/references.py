@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from genomes.architecture import Architecture, read_architecture
-from genomes.errors import InvalidInput
+from genomes.errors import unknown
 from genomes.layout import Block, Layout, parse_layout
 
 _MODELS = files("genomes") / "models"
@@ -128,7 +128,7 @@ REFERENCES: dict[str, Reference] = {reference.name: reference for reference in _
 def reference(name: str) -> Reference:
     """The reference layout of that name. Raises `InvalidInput` listing the known ones."""
     if name not in REFERENCES:
-        raise InvalidInput(f"unknown reference layout {name!r}; known: {', '.join(REFERENCES)}")
+        raise unknown("reference layout", name, REFERENCES)
     return REFERENCES[name]
 
 
@@ -140,6 +140,6 @@ def model_names() -> list[str]:
 def model(name: str) -> Architecture:
     """A published model's architecture. Raises `InvalidInput` listing the known ones."""
     if name not in model_names():
-        raise InvalidInput(f"unknown model {name!r}; known: {', '.join(model_names())}")
+        raise unknown("model", name, model_names())
     entry = _MODELS / f"{name}.arch.json"
     return read_architecture(json.loads(entry.read_text(encoding="utf-8")), entry.name)

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from genomes import InvalidInput
-from genomes.errors import describe
+from genomes.errors import describe, unknown
 from genomes.reading import parse_yaml, read_yaml
 from hardware_profiles.device import FORMAT, RECOUNTED, RECOUNTED_IN, VERSION, Device
 from hardware_profiles.traits import traits_of
@@ -35,8 +35,7 @@ def device(name_or_path: str | Path, *, also_known: tuple[str, ...] = ()) -> Dev
         return read_device(parse_yaml(shipped, f"{text}.yaml"), f"{text}.yaml")
     if isinstance(name_or_path, Path) or text.endswith(_SUFFIXES) or "/" in text or "\\" in text:
         return load_device(name_or_path)
-    known = ", ".join([*names, *also_known])
-    raise InvalidInput(f"unknown device {text!r}; known: {known}; or the path of a .yaml file")
+    raise unknown("device", text, [*names, *also_known], "; or the path of a .yaml file")
 
 
 def load_device(path: str | Path) -> Device:

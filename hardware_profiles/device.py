@@ -113,6 +113,9 @@ class Provenance(Value):
     threads: int = Field(ge=1)
     date: date
     load_average: NotNegative | None = Field(default=None, description="of one minute, when it was measured")
+    foreign_cores: NotNegative | None = Field(
+        default=None, description="cores that other programs took, just before and after it was measured"
+    )
     clock_hz: Positive | None = Field(default=None, description="of the processor, where the system tells it")
     rows: tuple[ProbeRow, ...] = ()
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 import genomes
 from genomes import CacheDtype, InvalidInput, WeightDtype
-from genomes.errors import describe
+from genomes.errors import describe, unknown
 from genomes.reading import parse_yaml
 from hardware_profiles.cases import LATENCIES, PHASES, Phase
 from hardware_profiles.cost import price
@@ -128,7 +128,7 @@ def published_names() -> list[str]:
 def published(name: str) -> Published:
     """A shipped publication. Raises `InvalidInput` listing the known ones."""
     if name not in published_names():
-        raise InvalidInput(f"unknown publication {name!r}; known: {', '.join(published_names())}")
+        raise unknown("publication", name, published_names())
     fields = parse_yaml((_PUBLISHED / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
     header = fields.pop("format", None), fields.pop("version", None)
     if header != (FORMAT, VERSION):

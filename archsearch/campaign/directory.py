@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import secrets
 import shlex
 import shutil
@@ -19,7 +20,9 @@ from archsearch.campaign.results import Results
 from archsearch.campaign.standing import Standing
 from archsearch.campaign.summary import results
 from genomes import InvalidInput
+from genomes.errors import cut, refused
 from genomes.files import write_whole
+from genomes.reading import read_json
 from hardware_profiles import Device, load_device, this_machine
 
 PACKAGES = (
@@ -109,10 +112,16 @@ class RunDirectory:
 
     def devices(self) -> dict[str, Device]:
         """The device profiles of the run, by the name that the campaign uses."""
-        try:
-            names = json.loads((self.profiles / "names.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InvalidInput(f"{self.profiles / 'names.json'}: {error}") from None
+        names = read_json(self.profiles / "names.json")
+        if not isinstance(names, dict):
+            raise refused(f"{self.profiles / 'names.json'}: content", names, "an object of names and files")
+        for name, file in names.items():
+            if not isinstance(file, str) or not re.fullmatch(_FILE_NAME, file):
+                raise refused(
+                    f"{self.profiles / 'names.json'}: {cut(name)}",
+                    file,
+                    f"the name of a file in {self.profiles}",
+                )
         return {name: load_device(self.profiles / file) for name, file in names.items()}
 
 
@@ -131,8 +140,10 @@ class LoadedRun:
     def results(self) -> Results:
         """Everything that it has to show."""
         try:
-            recorded: dict[str, Any] = json.loads(self.directory.environment.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            recorded = read_json(self.directory.environment)
+        except InvalidInput:
+            recorded = {}
+        if not isinstance(recorded, dict):
             recorded = {}
         devices = {name: device.to_dict() for name, device in self.pricing.devices.items()}
         return replace(results(self.standing, recorded, devices), directory=str(self.directory.path))
@@ -167,6 +178,10 @@ def environment() -> dict[str, Any]:
         "memory_bytes": machine.memory_bytes,
         "versions": {name: version(name) for name in PACKAGES},
     }
+
+
+_FILE_NAME = r"(?!\.)[\w.-]+"
+"""What `_file_name` makes, and nothing that leads to another folder."""
 
 
 def _file_name(device: str) -> str:

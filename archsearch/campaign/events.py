@@ -6,6 +6,7 @@ Values are checked where they come from outside, that is when a line is read.
 
 import json
 import math
+import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
@@ -86,9 +87,11 @@ class SessionBegan(Event):
     training: Count | None = None
     """Version of the training code; missing in older journals."""
     campaign: dict[str, Any] | None = None
-    """The resolved campaign; missing in older journals, as are the next three."""
+    """The resolved campaign; missing in older journals, as are the next four."""
     data: dict[str, str] | None = None
     """Hash of the data of each task."""
+    data_notes: tuple[str, ...] = ()
+    """What of the data was left out, a sentence each."""
     versions: dict[str, str] | None = None
     """Versions of Python and of the libraries that train."""
     retries: bool = False
@@ -287,6 +290,23 @@ _READERS = {kind: TypeAdapter(each) for kind, each in KINDS.items()}
 _UNKNOWN = TypeAdapter(UnknownEvent)
 
 
+_CONTROL = re.compile(rb"\\u00(?:0[0-8b-f]|1[0-9a-f]|7f|[89][0-9a-f])|\x7f|\\[bfr]", re.IGNORECASE)
+"""Characters that steer a terminal, in the text of a line."""
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _printable(value: Any) -> Any:
+    """Plain values with a question mark for each character that would steer a terminal."""
+    match value:
+        case str():
+            return _STEERING.sub("?", value)
+        case list():
+            return [_printable(each) for each in value]
+        case dict():
+            return {_printable(key): _printable(each) for key, each in value.items()}
+    return value
+
+
 class NotAnEventError(ValueError):
     """A line of the journal is no event."""
 
@@ -308,6 +328,9 @@ def read_event(line: bytes) -> Event:
     if kind == GenerationDone.kind and "redrawn" in data:  # as older journals have it, in one number
         redrawn = {"unknown": data["redrawn"]} if data["redrawn"] else {}
         line = json.dumps({"at": at, "offspring": {"redrawn": redrawn}} | data).encode()
+    if _CONTROL.search(line):
+        data = _printable(data)
+        line = json.dumps(data).encode()
     if HALF_CHARACTER.encode() in line:
         line = _whole_characters(data).encode()
     try:

@@ -28,6 +28,16 @@ def data_hashes(campaign: Campaign) -> dict[str, str]:
     }
 
 
+def data_notes(campaign: Campaign) -> list[str]:
+    """What of the data was left out, a sentence each. Raises `InvalidInput` where they cannot be had."""
+    rate = campaign.budget.learning_rates[0]
+    return [
+        f"task {campaign.task_name(index)}: {note}"
+        for index in range(len(campaign.tasks))
+        for note in campaign.trial_config(index, 0, rate).make_task().notes
+    ]
+
+
 def is_extended(campaign: Campaign, begun: SessionBegan | None) -> bool:
     """Whether the campaign asks for more generations than its last session did."""
     before = _flat(begun.campaign or {}).get(EXTENDED) if begun is not None else None

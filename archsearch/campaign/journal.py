@@ -38,11 +38,18 @@ class Journal:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            except OSError:
+            except BlockingIOError:
                 if last:
                     self._file.close()
                     raise InvalidInput(f"{path}: another archsearch process is writing this run") from None
                 time.sleep(0.05)
+            except OSError as error:
+                self._file.close()
+                reason = error.strerror or error
+                raise RuntimeError(
+                    f"{path}: its file system cannot lock files ({reason}), and one process alone may write "
+                    "a run; choose --out on another file system"
+                ) from None
         self._end_last_line()
 
     def write(self, event: Event) -> None:

@@ -180,6 +180,9 @@ def results(standing: Standing, environment: dict[str, Any], devices: dict[str, 
         unmeasured=ledger.finalists.unmeasured if ledger.finalists else {},
         scales=standing.scales,
         tasks=task_facts(standing),
-        remarks=tuple(remarks(standing.scales, campaign.budget.rungs)),
+        remarks=(
+            *remarks(standing.scales, campaign.budget.rungs),
+            *(ledger.last_session.data_notes if ledger.last_session else ()),
+        ),
         deeper_references=tuple(campaign.deeper_references()),
     )

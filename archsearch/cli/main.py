@@ -36,6 +36,23 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from archsearch import __version__
+
+        tell(f"archsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Evolve hybrid language-model architectures: a Pareto front of quality, latency and memory."""
+
+
 @app.command()
 def run(
     campaign: Annotated[Path, typer.Argument(metavar="CAMPAIGN.yaml")],
@@ -73,6 +90,9 @@ def resume(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train candidates again that failed.")
     ] = False,
+    allow_commands: Annotated[
+        bool, typer.Option("--allow-commands", help="Start the measure_commands of somebody else's run.")
+    ] = False,
     executor: ExecutorOption = None,
     address: Address = None,
     workers: WorkersOption = None,
@@ -89,7 +109,7 @@ def resume(
         return
     chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
     with runs.watching(path) as watch:
-        results = resume_run(path, chosen, watch, say, set_ or [], retry_failed)
+        results = resume_run(path, chosen, watch, say, set_ or [], retry_failed, allow_commands)
     outcome.outcome(results, out_console)
     tell(f"report: {path / 'report' / 'index.html'}")
 
@@ -211,16 +231,22 @@ def measure(
     """Measure the real latency and memory of an architecture, on this machine or by a device's command."""
     from archsearch.cli.inputs import find_architecture
     from archsearch.cli.show import tables
+    from genomes.errors import refused
     from hardware_profiles import Workload
     from hardware_profiles.measuring.measure import measure as measure_architecture
     from hardware_profiles.measuring.measurement import Measurement
     from hardware_profiles.measuring.remote import RemoteMeasurement, measure_on
     from hardware_profiles.measuring.this_machine import THIS_MACHINE, resolve_device
 
+    here = device is None or device == THIS_MACHINE
+    if not here and runtime != "jax":
+        raise refused("--runtime", runtime, f"none with --device {device}, whose command measures")
+    if not here and depth:
+        raise refused("--depth", depth, f"none with --device {device}, whose command measures at --context")
     model = find_architecture(architecture)
     workload = Workload(context, batch, dtype, weights=weights, cache=cache)
     measurement: Measurement | RemoteMeasurement
-    if device is None or device == THIS_MACHINE:
+    if device is None or here:
         measurement = measure_architecture(model, workload, runtime, depths=depth or (), progress=say)
     else:
         measurement = measure_on(resolve_device(device), model, workload)
@@ -289,11 +315,14 @@ def validate(
 
 
 @app.command()
-def devices(name: Annotated[str | None, typer.Argument()] = None) -> None:
+def devices(
+    name: Annotated[str | None, typer.Argument()] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure this-machine anew.")] = False,
+) -> None:
     """List the devices, or show one with the source of each number."""
     from archsearch.cli.show import devices as show
 
-    show.devices(name, out_console, say)
+    show.devices(name, out_console, say, again)
 
 
 @app.command()

@@ -28,6 +28,7 @@ from hardware_profiles.measuring.measure import measure
 from hardware_profiles.measuring.measurement import MeasuredFigures
 from hardware_profiles.measuring.remote import check_command, measure_on
 from hardware_profiles.measuring.this_machine import THIS_MACHINE
+from hardware_profiles.measuring.trust import is_trusted, trust
 from hardware_profiles.runtimes.table import runtime_of
 from hardware_profiles.traits import traits_of
 
@@ -67,6 +68,12 @@ def places(pricing: Pricing) -> list[MeasuringPlace]:
         objectives = tuple(o.name for o in group)
         known.append(MeasuringPlace(name, device, asked, objectives, *_way(name, device, asked)))
     return known
+
+
+def trust_commands(pricing: Pricing) -> None:
+    """Take the commands of the devices for what the user wants to be started."""
+    for device in pricing.devices.values():
+        trust(device.measure_command)
 
 
 def check_finalists(campaign: Campaign, pricing: Pricing) -> None:
@@ -138,9 +145,14 @@ def _way(name: str, device: Device, asked: Workload) -> tuple[Way | None, str]:
             why_not = f"{name}: {error}"
         else:
             return "here", ""
-    if device.measure_command:
-        return "command", ""
-    return None, f"{why_not}, and no measure_command is given"
+    if not device.measure_command:
+        return None, f"{why_not}, and no measure_command is given"
+    if not is_trusted(device.measure_command):
+        return None, (
+            f"{why_not}, and its measure_command {list(device.measure_command)} was not named by an "
+            "archsearch run of yours; archsearch resume --allow-commands starts it"
+        )
+    return "command", ""
 
 
 def _elsewhere(name: str, device: Device) -> str | None:

@@ -28,12 +28,12 @@ logits = Model(architecture).apply({"params": weights}, tokens, method="forward"
 def card(source: Source, with_weights: bool = False) -> str:
     """A readable account of what is exported, in Markdown."""
     architecture, trained = source.architecture, source.trained
-    parts = [f"# {source.name}"]
+    parts = [f"# {_cell(source.name)}"]
     if trained is not None:
-        parts.append(f"Layout: `{trained.candidate.pattern}`")
+        parts.append(f"Layout: {_code(trained.candidate.pattern)}")
         if stretched := trained.results.stretched(trained.candidate):
-            parts.append(f"Stretched to the target's blocks, each repeated in place: `{stretched}`")
-    parts += [f"Exported by archsearch from `{Path(source.origin).name}`.", _sizes(architecture)]
+            parts.append(f"Stretched to the target's blocks, each repeated in place: {_code(stretched)}")
+    parts += [f"Exported by archsearch from {_code(Path(source.origin).name)}.", _sizes(architecture)]
     if trained is not None:
         candidate, results = trained.candidate, trained.results
         parts += [*_predicted(candidate, results), *_measured(candidate, results)]
@@ -125,13 +125,20 @@ def _number(value: float | None, error: float | None = None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that breaks no table."""
-    return text.replace("|", r"\|").replace("\n", " ")
+    """Text that breaks no table, and in which nothing is a link, a picture or HTML."""
+    for special, shown in (("|", r"\|"), ("\n", " "), ("<", "&lt;"), ("[", r"\["), ("`", "'")):
+        text = text.replace(special, shown)
+    return text
+
+
+def _code(text: str) -> str:
+    """Text between backticks."""
+    return "`" + text.replace("`", "'").replace("\n", " ") + "`"
 
 
 def _figure(objective: Objective) -> str:
     """What a number is and its unit, as a cell of a table."""
-    label = objective.label.replace("|", r"\|")
+    label = _cell(objective.label)
     return f"{label} ({objective.unit})" if objective.unit else label
 
 
@@ -146,7 +153,7 @@ def _device(objective: Objective, results: Results) -> str:
     if objective.device is None:
         return ""
     calibration = results.devices.get(objective.device, {}).get("calibration", "unknown")
-    return f"{objective.device}, {calibration} profile".replace("|", r"\|")
+    return _cell(f"{objective.device}, {calibration} profile")
 
 
 def _section(title: str, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -1,5 +1,6 @@
 """`export`: a winner, or any architecture file, in a form that others can use."""
 
+import secrets
 import shutil
 from pathlib import Path
 from typing import Literal, get_args
@@ -32,8 +33,7 @@ def export(source: str, format: str, out: Path | str) -> Path:
             "DIR#ID of a run for flax, since an architecture file has no trained weights",
             "archsearch train with --out trains it",
         )
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = out.with_name(f".{out.name[:40]}.{secrets.token_hex(4)}.partial")  # nobody else's
     partial.mkdir(parents=True)
     try:
         file = f"{_file_name(exported.name)}.arch.json"

@@ -11,6 +11,9 @@ _SCALES = ("proxy", "target")
 _MEASURES = ("score", "loss", "accuracy", "metric", "validation_score", "validation_loss")
 _BASELINE = ("baseline", "baseline_loss", "baseline_accuracy", "validation_baseline_loss")
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that spreadsheets compute: an apostrophe before it keeps it a text."""
+
 Value = str | int | float | bool | None
 
 
@@ -156,6 +159,8 @@ def _text(value: Value) -> str:
     match value:
         case None:
             return ""
+        case str() if value.startswith(_FORMULA):
+            return f"'{value}"
         case bool():
             return "true" if value else "false"
         case float():

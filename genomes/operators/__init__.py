@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 
 from pydantic import ValidationError
 
-from genomes.errors import InvalidInput, describe
+from genomes.errors import InvalidInput, describe, unknown
 from genomes.operators.attention import Attention
 from genomes.operators.base import Group, Kind, Operator, Setting, Share, Value, What
 from genomes.operators.difference import Difference
@@ -67,8 +67,11 @@ def operator_table() -> dict[str, type[Operator]]:
         where = f"entry point {point.name} = {point.value}"
         try:
             operator = point.load()
-        except (ImportError, AttributeError) as error:
-            raise InvalidInput(f"{where} cannot be loaded: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever it does while it is imported, sys.exit included
+            cause = f"{type(error).__name__}: {error}"
+            raise InvalidInput(f"{where} cannot be loaded: {cause}; mend or uninstall its package") from error
         if not (isinstance(operator, type) and issubclass(operator, Operator)):
             raise InvalidInput(f"{where} is not a genomes.Operator class")
         missing = [name for name in ("name", "kind", "module") if not hasattr(operator, name)]
@@ -90,7 +93,7 @@ def operator_class(name: str) -> type[Operator]:
         return _BUILT_IN[name]
     table = operator_table()
     if name not in table:
-        raise InvalidInput(f"unknown operator {name!r}; known: {', '.join(sorted(table))}")
+        raise unknown("operator", name, sorted(table))
     return table[name]
 
 

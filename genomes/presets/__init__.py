@@ -1,6 +1,6 @@
 """Search spaces by name, one a module, each with its source."""
 
-from genomes.errors import InvalidInput
+from genomes.errors import unknown
 from genomes.presets.composer import COMPOSER
 from genomes.presets.everything import EVERYTHING
 from genomes.presets.griffin import GRIFFIN
@@ -35,5 +35,5 @@ PRESETS: dict[str, SearchSpace] = {
 def preset(name: str) -> SearchSpace:
     """The search space of that name. Raises `InvalidInput` listing the known ones."""
     if name not in PRESETS:
-        raise InvalidInput(f"unknown search space {name!r}; known: {', '.join(PRESETS)}")
+        raise unknown("search space", name, PRESETS)
     return PRESETS[name]

@@ -5,6 +5,7 @@ case may be there several times; the steadiest answer counts. An interrupted cal
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from genomes import InvalidInput
+from genomes.reading import read_text
 from hardware_profiles.cases import DISTURBED, PHASES, UNSTABLE, Case, Measured, Phase
 from hardware_profiles.runtimes.base import Runtime
 from hardware_profiles.timing.stacks import PROTOCOL
@@ -90,16 +92,17 @@ class Rows:
     """The rows of a calibration and their file."""
 
     def __init__(self, path: Path) -> None:
-        """Read what an earlier calibration measured; a torn last line is cut off.
+        """Read what an earlier calibration measured; a torn last line is cut off when the
+        next is written.
 
         Raises `InvalidInput` naming a line that is not a measured case.
         """
         self.path = path
         self._answers: dict[str, CaseAnswer] = {}
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        if text and not text.endswith("\n"):
-            text = text[: text.rfind("\n") + 1]
-            path.write_text(text, encoding="utf-8")
+        text = read_text(path) if path.exists() else ""
+        whole, torn = text[: text.rfind("\n") + 1], text[text.rfind("\n") + 1 :]
+        self._torn_bytes = len(torn.encode())
+        text = whole if torn.startswith("{") else text  # else it is no row that was being written
         for number, line in enumerate(text.splitlines(), 1):
             try:
                 self._keep(CaseAnswer.read(json.loads(line)))
@@ -115,6 +118,9 @@ class Rows:
     def add(self, answer: CaseAnswer, runtime: Runtime) -> None:
         """Write an answer to the file. Raises `InvalidInput` where its origin is another one."""
         self._check([*self._answers.values(), answer], runtime)
+        if self._torn_bytes:
+            os.truncate(self.path, self.path.stat().st_size - self._torn_bytes)
+            self._torn_bytes = 0
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(answer.values) + "\n")
         self._keep(answer)

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from statistics import median
 
 from genomes import Architecture, InvalidInput
+from genomes.errors import refused
 from hardware_profiles.cases import PHASES, Phase
 from hardware_profiles.cost import predict
 from hardware_profiles.device import Device
+from hardware_profiles.machine import this_machine
 from hardware_profiles.measuring.judgement import FigureError, Judgement, ModelErrors
 from hardware_profiles.measuring.measure import PROCESSES, check_processes, measure_once
 from hardware_profiles.measuring.measurement import ProcessAnswer
@@ -41,14 +43,16 @@ def validate(
     `models` are names and architectures; what the workload leaves open is stored as they say, which must be
     the same for all.
 
-    Raises `InvalidInput` where there is no model, they differ in what they are stored in or the profile has
-    no price for one, `RuntimeError` where a model does not fit in memory or a process fails.
+    Raises `InvalidInput` where the profile is of another machine, there is no model, they differ in what they
+    are stored in or the profile has no price for one, `RuntimeError` where a model does not fit in memory or
+    a process fails.
     """
     if not models:
         raise InvalidInput("no models to validate on; expected at least one .arch.json")
     check_processes(processes)
     workload = _common_workload(models, workload or Workload())
     runtime = runtime_of(device)
+    _check_here(device)
     for _, architecture in models:
         predict(architecture, device, workload)  # refuses what it cannot price before anything is measured
     total = processes * len(models)
@@ -57,7 +61,9 @@ def validate(
         name, architecture = models[index]
         if progress is not None:
             progress(number, total, name)
-        return index, measure_once(architecture, workload, runtime)
+        answer = measure_once(architecture, workload, runtime)
+        _check_platform(device, answer)
+        return index, answer
 
     turns = [measured(number, number % len(models)) for number in range(total)]
     again = [index for index, answer in turns if answer.disturbed]
@@ -91,6 +97,30 @@ def validate(
         decode_latency_s=_errors(judged, "decode_latency_s"),
         peak_memory_bytes=_errors(judged, "peak_memory_bytes"),
     )
+
+
+def _check_here(device: Device) -> None:
+    """Raise `InvalidInput` where a profile was measured on another machine: models are measured here."""
+    origin, processor = device.provenance, this_machine().processor
+    if origin is not None and device.kind == "cpu" and origin.processor != processor:
+        raise refused(
+            f"device {device.name}: processor",
+            origin.processor,
+            f"{processor}, since models are measured on this machine",
+            "archsearch calibrate makes a profile of this machine; finalists of a campaign measure elsewhere",
+        )
+
+
+def _check_platform(device: Device, answer: ProcessAnswer) -> None:
+    """Raise `InvalidInput` where models run on a processor of another kind than the device is."""
+    platform = answer.platform["platform"]
+    if (platform == "cpu") != (device.kind == "cpu"):
+        raise refused(
+            f"device {device.name}: kind",
+            device.kind,
+            f"what models are measured on here, which is {platform}",
+            "validate on the device itself, or let finalists of a campaign be measured there",
+        )
 
 
 def _common_workload(models: Sequence[tuple[str, Architecture]], asked: Workload) -> Workload:

@@ -51,6 +51,10 @@ class Task(Protocol):
     def data_hash(self) -> str:
         """16 hex characters that change whenever any batch could."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the data was left out, in words."""
+
     def check(self) -> None:
         """Raise InvalidInput if the data cannot be had (generated data always can)."""
 
@@ -92,6 +96,11 @@ class Generated(ABC):
     def data_hash(self) -> str:
         """16 hex characters of sha256 over the name, the version of the rule and every setting."""
         return short_hash({"task": self.name, "version": self.generator_version, "settings": asdict(self)})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: generated data are whole."""
+        return ()
 
     def check(self) -> None:  # noqa: B027  (complete as it is)
         """Nothing to look for: the settings were checked when the value was made."""

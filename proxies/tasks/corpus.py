@@ -23,10 +23,26 @@ _LEFT_OUT = frozenset(
 
 @dataclass(frozen=True)
 class Documents:
-    """Texts in order, and how many files of the folder were passed over because they are not text."""
+    """Texts in order, and what was left out."""
 
     texts: tuple[bytes, ...]  # each non-empty, valid UTF-8
-    skipped: int
+    skipped: tuple[str, ...]  # files of the folder that are not text, and why
+    beyond_bytes: int  # size of what lies beyond the cap
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out, in words."""
+        notes = []
+        if self.skipped:
+            more = f" and {len(self.skipped) - 1} more" if len(self.skipped) > 1 else ""
+            notes.append(f"{self.skipped[0]}{more}: left out, no text")
+        if self.beyond_bytes:
+            read = sum(map(len, self.texts))
+            notes.append(
+                f"{self.beyond_bytes} bytes beyond the first {read} are left out; max_bytes says how many "
+                "are read"
+            )
+        return notes
 
 
 class _NotText(Exception):
@@ -105,12 +121,23 @@ def _read_all(files: Sequence[Path], path: str, max_bytes: int, *, pass_over: bo
     """The documents among the files until `max_bytes` are reached."""
     texts: list[bytes] = []
     skipped: list[str] = []
-    left, whole = max_bytes, True
+    seen: set[tuple[int, int]] = set()
+    left, beyond = max_bytes, 0
     for file in files:
-        if left == 0 or not whole:
-            break
         try:
-            text, whole = _read(file, left)
+            status = file.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue  # one file is one document, whichever way it is named
+            seen.add((status.st_dev, status.st_ino))
+            if left <= 0:
+                beyond += status.st_size
+                continue
+            text, rest = _read(file, left)
+        except FileNotFoundError as error:
+            if not pass_over:
+                raise InvalidInput(f"task text: path = {path!r} cannot be read: {error}") from None
+            skipped.append(f"{str(file)!r}: a link to nothing")
+            continue
         except _NotText as reason:
             if not pass_over:
                 wrong = f"task text: path = {path!r}: file {str(file)!r} is not text: {reason}"
@@ -119,24 +146,29 @@ def _read_all(files: Sequence[Path], path: str, max_bytes: int, *, pass_over: bo
             continue
         except OSError as error:
             raise InvalidInput(f"task text: path = {path!r} cannot be read: {error}") from None
+        beyond += rest
+        left = 0 if rest else left - len(text)
         if text:
             texts.append(text)
-            left -= len(text)
     if texts:
-        return Documents(tuple(texts), len(skipped))
+        return Documents(tuple(texts), tuple(skipped), beyond)
     if skipped:
         count = f"{len(skipped)} of its {len(files)} files are not text, the others are empty"
         raise InvalidInput(f"task text: path = {path!r} holds no text: {count} (first: {skipped[0]})")
     raise InvalidInput(f"task text: path = {path!r} holds no text: all of its files ({len(files)}) are empty")
 
 
-def _read(file: Path, limit: int) -> tuple[bytes, bool]:
-    """The first `limit` bytes, less the character that they would cut, and whether that is the whole file."""
+def _read(file: Path, limit: int) -> tuple[bytes, int]:
+    """The first `limit` bytes, less the character that they would cut, and how many bytes follow.
+
+    A byte order mark is no text.
+    """
     if not stat.S_ISREG(file.stat().st_mode):
         raise _NotText("not a regular file")  # reading a pipe would wait for ever
     with file.open("rb") as opened:
         data = opened.read(limit + 1)
     whole = len(data) <= limit
+    size = max(len(data), file.stat().st_size)
     data = data[:limit]
     if b"\0" in data:
         raise _NotText(f"NUL at byte {data.index(0)}, as in binary files and UTF-16")
@@ -145,4 +177,5 @@ def _read(file: Path, limit: int) -> tuple[bytes, bool]:
         decoder.decode(data, final=whole)
     except UnicodeDecodeError as error:
         raise _NotText(f"byte {error.start} is not UTF-8") from None
-    return data[: len(data) - len(decoder.getstate()[0])], whole
+    data = data[: len(data) - len(decoder.getstate()[0])]
+    return data.removeprefix(codecs.BOM_UTF8), 0 if whole else size - len(data)

@@ -6,6 +6,7 @@ Its loss is also given in bits a byte of the held-out text, which can be compare
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import ClassVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from genomes.errors import InvalidInput
+from genomes.errors import InvalidInput, cut, refused
 from proxies.tasks.base import (
     Batch,
     Readout,
@@ -32,6 +33,11 @@ STDLIB = "python-stdlib"
 STDLIB_MAX_BYTES = 4_000_000
 PATH_MAX_BYTES = 20_000_000
 SPLIT_RULE = "bytes of each document, at whole characters: train to 90%, validation to 95%, test"
+WHOLE_RULE = "whole documents: 90% of the bytes train, 5% validation, 5% test"
+SHORT_BYTES, MANY = 4096, 40
+"""Documents are short where their mean is below the first and there are as many as the second."""
+MAX_VOCAB = 4_194_304
+_CHECKED = 1 << 16  # characters of a text by which a tokenizer is tried
 _Encode = Callable[[bytes], NDArray[np.integer]]
 _BLOCK = 1 << 20  # characters given to a tokenizer at a time, up to the end of a line
 
@@ -44,7 +50,8 @@ class Corpus:
     split_bytes: dict[Split, int]
     vocab_size: int
     documents: int
-    skipped: int  # files of the folder that are not text
+    notes: tuple[str, ...]  # what was left out, in words
+    split_rule: str
     digest: str  # of the bytes of every document in order, and of the tokenizer
 
     @property
@@ -58,7 +65,8 @@ class Text:
     """Windows of `length` tokens at random places of a split, each position predicting the next token.
 
     Each document is cut at 90% and 95% of its bytes: its beginning trains, its end tests, and the parts of
-    one split are joined in the order of the documents. No window holds text of two splits. Without a
+    one split are joined in the order of the documents. Where documents are many and short (40 or more, of
+    less than 4 kB in the mean) each goes whole to one split. No window holds text of two splits. Without a
     `tokenizer` the bytes are the tokens. `max_bytes` (default: 4 MB of the standard library, 20 MB of a
     path) keeps the first documents in sorted order. Files are read once in a process, when first needed.
     """
@@ -113,8 +121,13 @@ class Text:
     @property
     def data_hash(self) -> str:
         """16 hex characters of sha256 over the text, how it is cut and tokenized, and the length."""
-        rule = {"split": SPLIT_RULE, "corpus": self.corpus.digest, "length": self.length}
+        rule = {"split": self.corpus.split_rule, "corpus": self.corpus.digest, "length": self.length}
         return short_hash({"task": self.name, "version": self.generator_version, **rule})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the files was left out, in words."""
+        return self.corpus.notes
 
     def check(self) -> None:
         """Read the text now; raise InvalidInput if it cannot be had."""
@@ -170,23 +183,46 @@ def _load(path: str | None, tokenizer: str | None, max_bytes: int) -> Corpus:
     split_bytes: dict[Split, int] = {}
     for text in documents.texts:
         digest.update(b"%d:" % len(text) + text)
-    for split, parts in zip(get_args(Split), zip(*map(_cut, documents.texts), strict=True), strict=True):
+    short = len(documents.texts) >= MANY and sum(map(len, documents.texts)) < SHORT_BYTES * len(
+        documents.texts
+    )
+    cuts = _dealt(documents.texts) if short else list(map(_cut, documents.texts))
+    for split, parts in zip(get_args(Split), zip(*cuts, strict=True), strict=True):
         tokens[split] = np.concatenate([encode(part) for part in parts])
         tokens[split].flags.writeable = False
         split_bytes[split] = sum(map(len, parts))
     return Corpus(
-        tokens, split_bytes, vocab_size, len(documents.texts), documents.skipped, digest.hexdigest()
+        tokens,
+        split_bytes,
+        vocab_size,
+        len(documents.texts),
+        tuple(documents.notes) if path is not None else (),
+        WHOLE_RULE if short else SPLIT_RULE,
+        digest.hexdigest(),
     )
 
 
-def _cut(text: bytes) -> tuple[bytes, bytes, bytes]:
+def _dealt(texts: Sequence[bytes]) -> list[tuple[bytes, ...]]:
+    """Each document whole in one split, that which is farthest behind its share of the bytes."""
+    shares, sizes, total = (0.9, 0.05, 0.05), [0, 0, 0], 0
+    dealt = []
+    for text in texts:
+        total += len(text)
+        behind = [share * total - size for share, size in zip(shares, sizes, strict=True)]
+        place = behind.index(max(behind))
+        sizes[place] += len(text)
+        dealt.append(tuple(text if index == place else b"" for index in range(3)))
+    return dealt
+
+
+def _cut(text: bytes) -> tuple[bytes, ...]:
     """One document as train, validation and test; every cut moves left to the start of a character."""
-    cuts = [len(text) * 90 // 100, len(text) * 95 // 100]
-    for number, cut in enumerate(cuts):
-        while cut and text[cut] & 0xC0 == 0x80:  # a continuation byte of UTF-8
-            cut -= 1
-        cuts[number] = cut
-    return text[: cuts[0]], text[cuts[0] : cuts[1]], text[cuts[1] :]
+    ends = [len(text) * 90 // 100, len(text) * 95 // 100]
+    for number, end in enumerate(ends):
+        while end and text[end] & 0xC0 == 0x80:  # a continuation byte of UTF-8
+            end -= 1
+        ends[number] = end
+    return text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]
 
 
 def _byte_tokens(text: bytes) -> NDArray[np.integer]:
@@ -205,23 +241,38 @@ def _tokenizer(path: str) -> tuple[int, bytes, _Encode]:
     except (OSError, ValueError, RuntimeError) as error:
         wrong = f"task text: tokenizer = {path!r} cannot be read: {error}"
         raise InvalidInput(f"{wrong}; legal: a tokenizer.json") from None
-    try:
+    with _refusing(f"task text: tokenizer = {path!r} is not a tokenizer.json of the tokenizers library"):
         loaded = Tokenizer.from_str(content.decode())
         vocab_size = 1 + max(loaded.get_vocab(with_added_tokens=True).values())
-    except Exception as error:  # the library raises nothing narrower
-        wrong = f"task text: tokenizer = {path!r} is not a tokenizer.json of the tokenizers library"
-        raise InvalidInput(f"{wrong}: {error}") from None
+    if vocab_size > MAX_VOCAB:
+        raise refused(f"task text: tokenizer = {path!r}: vocabulary", vocab_size, f"at most {MAX_VOCAB}")
     loaded.no_truncation()
     loaded.no_padding()
 
     def encode(text: bytes) -> NDArray[np.integer]:
-        try:  # one block after the other, in this thread: the threads of a trial belong to its training
+        # One block after the other, in this thread: the threads of a trial belong to its training.
+        with _refusing(f"task text: tokenizer = {path!r} cannot encode the text"):
+            first = text.decode()[:_CHECKED]
+            once, again = (loaded.encode(first, add_special_tokens=False).ids for _ in range(2))
+            if once != again:
+                raise ValueError("it gives the same text other tokens each time")
+            if first.strip() and not once:
+                raise ValueError("it makes no tokens of it")
             parts = [loaded.encode(block, add_special_tokens=False).ids for block in _blocks(text.decode())]
-        except Exception as error:  # the library raises nothing narrower
-            raise InvalidInput(f"task text: tokenizer = {path!r} cannot encode the text: {error}") from None
         return np.concatenate([np.zeros(0, np.int32), *(np.array(ids, np.int32) for ids in parts)])
 
     return vocab_size, content, encode
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turn what a tokenizer raises, its panics included, into `InvalidInput`."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the library is no Exception
+        raise InvalidInput(f"{what}: {cut(str(error))}") from None
 
 
 def _blocks(text: str) -> Iterator[str]:

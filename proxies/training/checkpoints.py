@@ -42,7 +42,7 @@ def before_decay(directory: Path, like: TrainingState) -> BeforeDecay | None:
         return None
     try:
         tree = _restore(path, {"weights": like.parameters, "before_decay": like._asdict(), "step": 0})
-    except (ValueError, KeyError, OSError):
+    except Exception:  # whatever Orbax raises of what it cannot read: the training begins anew
         return None
     return BeforeDecay(TrainingState(**tree["before_decay"]), int(tree["step"]))
 
@@ -92,7 +92,7 @@ def fitted(weights: Any, architecture: Architecture, source: str) -> Any:
 def _read(path: Path) -> Any:
     try:
         return _restore(path.absolute(), None)
-    except (ValueError, KeyError, OSError) as error:
+    except Exception as error:  # Orbax raises nothing narrower of what it cannot read
         raise InvalidInput(f"{path}: no readable checkpoint: {error}") from None
 
 

@@ -236,7 +236,7 @@ def test_without_a_plug_in_the_table_is_the_built_in_one() -> None:
         ("mine:number", "is not a genomes.Operator class"),
         ("mine", "is not a genomes.Operator class"),
         ("mine:Absent", "cannot be loaded: .*Absent"),
-        ("absent:Doubled", "cannot be loaded: No module named 'absent'"),
+        ("absent:Doubled", "cannot be loaded: ModuleNotFoundError: No module named 'absent'"),
         ("mine:Unfinished", "Unfinished does not define name, module, activation_elements, at, decode_flops"),
     ],
 )

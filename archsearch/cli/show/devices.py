@@ -5,18 +5,20 @@ from collections.abc import Callable
 from rich.console import Console
 
 from archsearch.cli.show.tables import new_table
+from genomes.errors import refused
 from hardware_profiles import Prediction, device, device_names
 from hardware_profiles.measuring.this_machine import THIS_MACHINE, resolve_device
 
 Say = Callable[[str], None]
 
 
-def devices(name: str | None, console: Console, say: Say) -> None:
-    """All devices, or the file of one."""
+def devices(name: str | None, console: Console, say: Say, again: bool = False) -> None:
+    """All devices, or the file of one; this machine is measured `again`."""
+    if again and name != THIS_MACHINE:
+        raise refused("--again", name or "no device", THIS_MACHINE)
     if name is not None:
-        console.print(
-            resolve_device(name, progress=say).to_yaml(), highlight=False, markup=False, soft_wrap=True
-        )
+        shown = resolve_device(name, progress=say, again=again)
+        console.print(shown.to_yaml(), highlight=False, markup=False, soft_wrap=True)
         return
     table = new_table("devices", "name", "kind", "calibration", "dtypes", "GB/s", "memory GB")
     for known in device_names():

@@ -21,6 +21,7 @@ from hardware_profiles import (
     load_device,
     this_machine,
 )
+from hardware_profiles.measuring.trust import trust
 from hardware_profiles.runtimes import table as runtimes
 from hardware_profiles.runtimes.table import LLAMA_CPP
 from support import campaigns
@@ -61,7 +62,13 @@ def test_a_device_is_this_machine_where_its_profile_says_so(tmp_path):
         assert said in why_not
         assert why_not.endswith("and no measure_command is given")
         beside = laptop(**change).model_copy(update={"measure_command": ("measure", "{arch}")})
-        assert places_of(campaign, beside) == [("command", "")]
+        ((way, why_not),) = places_of(campaign, beside)
+        assert way is None, "a run directory may be somebody else's"
+        assert why_not.endswith("run of yours; archsearch resume --allow-commands starts it")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ARCHSEARCH_CACHE_DIR", str(tmp_path / said[:4]))
+            trust(beside.measure_command)
+            assert places_of(campaign, beside) == [("command", "")]
 
 
 def test_types_that_jax_cannot_measure_are_said(tmp_path):

@@ -59,8 +59,20 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
     Rows(path).add(answer(CASES[0]), JAX)
     whole = path.read_text(encoding="utf-8")
     path.write_text(whole + whole[:30], encoding="utf-8")
-    assert Rows(path).missing(CASES) == CASES[1:]
-    assert path.read_text(encoding="utf-8") == whole
+    rows = Rows(path)
+    assert rows.missing(CASES) == CASES[1:]
+    assert path.read_text(encoding="utf-8") == whole + whole[:30], "reading changes nothing"
+    rows.add(answer(CASES[1]), JAX)
+    assert Rows(path).missing(CASES) == []
+    assert path.read_text(encoding="utf-8").startswith(whole)
+
+
+def test_a_file_that_is_none_of_rows_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "here.rows.jsonl"
+    path.write_text("my thesis, in one line", encoding="utf-8")
+    with pytest.raises(InvalidInput, match="line 1 is not a measured case"):
+        Rows(path)
+    assert path.read_text(encoding="utf-8") == "my thesis, in one line"
 
 
 @pytest.mark.parametrize("line", ["no json", "3", "[]", '{"case": {}}', '{"case": null, "origin": "jax"}'])

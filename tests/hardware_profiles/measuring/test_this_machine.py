@@ -41,7 +41,43 @@ def measurements(monkeypatch):
         return PROBES
 
     monkeypatch.setattr(devices, "_run_probes", run_probes)
+    monkeypatch.setattr(devices, "foreign_cores", lambda: 0.0)
     return made
+
+
+def test_what_was_measured_under_load_is_measured_again_when_it_is_quiet(tmp_path, monkeypatch, measurements):
+    load, said = [2.0], []
+    monkeypatch.setattr(devices, "foreign_cores", lambda: load[0])
+    monkeypatch.setattr(devices, "LONGEST_WAIT_S", 0.0)
+
+    def measured():
+        said.clear()
+        return resolve_device("this-machine", cache_dir=tmp_path, progress=said.append)
+
+    assert measured().provenance.foreign_cores == 2.0
+    assert said[-1] == "other programs ran beside the measurement; it is made again when they are gone"
+    measured()
+    assert "while other programs took 2.0 cores, as they do now" in said[0]
+    assert len(measurements) == 1
+    load[0] = 0.2
+    assert measured().provenance.foreign_cores == 0.2
+    assert "2.0 cores; it is measured again" in said[0]
+    assert measured().provenance.foreign_cores == 0.2
+    assert len(measurements) == 2
+    resolve_device("this-machine", cache_dir=tmp_path, again=True)
+    assert len(measurements) == 3
+
+
+@pytest.mark.usefixtures("measurements")
+def test_it_waits_for_quiet(monkeypatch):
+    loads = iter([2.0, 1.0, 0.3, 0.1])
+    monkeypatch.setattr(devices, "foreign_cores", lambda: next(loads))
+    said = []
+    assert measure_device(progress=said.append).provenance.foreign_cores == 0.3
+    assert said == [
+        "waiting: other programs take 2.0 cores, and would be measured too",
+        "measuring this machine, some ten seconds",
+    ]
 
 
 def test_names_and_files(tmp_path):
@@ -58,6 +94,7 @@ def test_an_unknown_name_lists_this_machine_too():
 
 def test_a_real_measurement_is_made_once(tmp_path, monkeypatch):
     said = []
+    monkeypatch.setattr(devices, "foreign_cores", lambda: 0.1)
     first = resolve_device("this-machine", cache_dir=tmp_path / "new", progress=said.append)
     assert said == ["measuring this machine, some ten seconds"]
     assert first.name == "this-machine" and first.calibration == "measured"

@@ -53,7 +53,10 @@ def test_a_missing_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "pynvml", None)
     counter, why = power.nvml_counter()
     assert counter is None
-    assert why == "not measured: the package nvidia-ml-py is missing; pip install archsearch[nvml]"
+    assert (
+        why
+        == "not measured: the package nvidia-ml-py is missing; pip install '.[nvml]' in a clone of archsearch"
+    )
 
 
 @pytest.mark.slow  # needs nvidia-ml-py

@@ -50,7 +50,8 @@ def test_hidden_and_empty_files_are_no_documents_and_binary_ones_are_counted(fol
     (other / "latin.txt").write_bytes("déjà vu".encode("latin-1"))
     task = text(f"{folder}/")  # the same place by another name, as a process reads a path once
     assert task.data_hash == clean
-    assert (task.corpus.documents, task.corpus.skipped) == (2, 2)
+    assert (task.corpus.documents, len(task.corpus.notes)) == (2, 1)
+    assert "and 1 more: left out, no text" in task.corpus.notes[0]
 
 
 def test_max_bytes_keeps_the_first_documents(folder: Path) -> None:
@@ -144,3 +145,40 @@ def test_text_that_may_not_be_read_is_refused(name: str) -> None:
         with without_root(), pytest.raises(InvalidInput, match=expected):
             text(path)
         (folder / "closed").chmod(0o755)
+
+
+def test_one_file_is_one_document_whichever_way_it_is_named(folder: Path) -> None:
+    clean = text(folder).data_hash
+    (folder / "c.txt").symlink_to(folder / "a.txt")
+    (folder / "d.txt").symlink_to("nowhere")
+    (folder / "e.txt").hardlink_to(folder / "a.txt")
+    task = text(f"{folder}/.")
+    assert task.data_hash == clean
+    assert task.corpus.notes == (f"{str(folder / 'd.txt')!r}: a link to nothing: left out, no text",)
+
+
+def test_a_byte_order_mark_is_no_text(folder: Path) -> None:
+    clean = text(folder).data_hash
+    (folder / "a.txt").write_bytes(b"\xef\xbb\xbf" + (folder / "a.txt").read_bytes())
+    assert text(f"{folder}/").data_hash == clean
+
+
+def test_what_lies_beyond_the_cap_is_said(folder: Path) -> None:
+    size = sum(file.stat().st_size for file in folder.rglob("*.txt"))
+    (note,) = text(folder, max_bytes=20_000).corpus.notes
+    assert note.startswith(f"{size - 20_000} bytes beyond the first 20000 are left out; max_bytes")
+    assert text(f"{folder}/").corpus.notes == ()
+
+
+def test_many_short_documents_go_whole_to_a_split(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number:03}.txt").write_text(f"This is sentence number {number}, no more.\n")
+    task = text(tmp_path, length=16)
+    for split in ("train", "validation", "test"):
+        sentences = spelled(task, split).decode().splitlines()
+        assert all(re.fullmatch(r"This is sentence number \d+, no more\.", each) for each in sentences)
+    sizes = task.corpus.split_bytes
+    assert sizes["validation"] / task.corpus.size_bytes == pytest.approx(0.05, abs=0.005)
+    assert sizes["test"] / task.corpus.size_bytes == pytest.approx(0.05, abs=0.005)
+    (tmp_path / "300.txt").write_text("x" * 2_000_000)
+    assert text(f"{tmp_path}/", length=16).data_hash != task.data_hash

@@ -29,7 +29,7 @@ def test_a_folder_is_read_in_order_and_cut_document_by_document(folder: Path) ->
     assert spelled(task, "train") == one[:14_400] + two[:14_400]
     assert spelled(task, "validation") == one[14_400:15_200] + two[14_400:15_200]
     assert spelled(task, "test") == one[15_200:] + two[15_200:]
-    assert (task.corpus.documents, task.corpus.size_bytes, task.corpus.skipped) == (2, 32_000, 0)
+    assert (task.corpus.documents, task.corpus.size_bytes, task.corpus.notes) == (2, 32_000, ())
 
 
 def test_windows_are_contiguous_text_of_their_own_split(folder: Path) -> None:
@@ -169,4 +169,35 @@ def test_a_folder_is_no_tokenizer(folder: Path) -> None:
 def test_a_tokenizer_that_does_not_know_the_text_is_refused(tmp_path: Path, tokenizer: Path) -> None:
     (tmp_path / "a.txt").write_text("letters\n" * 1000)
     with pytest.raises(InvalidInput, match=f"tokenizer = '{tokenizer}' cannot encode the text: .*UNK"):
+        text(tmp_path, tokenizer=str(tokenizer))
+
+
+def test_a_tokenizer_that_is_random_or_makes_nothing_of_the_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(markers(2))
+    letters = sorted(set(markers(2)))
+    merges = [(a, b) for a in letters for b in letters]
+    words = [*letters, *(a + b for a, b in merges)]
+    vocab = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    for model, why in (
+        (models.BPE(vocab, merges, dropout=0.5), "other tokens each time"),
+        (models.BPE({"z": 0}, []), "it makes no tokens of it"),
+    ):
+        Tokenizer(model).save(str(tmp_path / f"{len(why)}.json"))
+        with pytest.raises(InvalidInput, match=why):
+            text(tmp_path / "a.txt", tokenizer=str(tmp_path / f"{len(why)}.json"))
+
+
+def test_a_tokenizer_that_panics_is_refused(tmp_path: Path, tokenizer: Path, monkeypatch) -> None:
+    """A panic of the library derives from BaseException alone."""
+
+    class PanicException(BaseException):
+        pass
+
+    class Panicking:
+        def __getattr__(self, name: str):
+            raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(Tokenizer, "from_str", lambda _: Panicking())
+    (tmp_path / "a.txt").write_text(markers(2))
+    with pytest.raises(InvalidInput, match="index out of bounds"):
         text(tmp_path, tokenizer=str(tokenizer))
