@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run
+from archsearch.campaign.directory import LoadedRun, RunDirectory, load_run, resolve_devices
 from archsearch.campaign.events import RunFinished, RunStopped, SessionBegan
 from archsearch.campaign.file import Campaign
 from archsearch.campaign.forecast import trainings
@@ -40,8 +40,7 @@ from archsearch.executors import Executor, WorkerSettings, make_executor
 from archsearch.reporting.report import PAGE, write_report
 from archsearch.search.generations import Loop
 from genomes.errors import named, refused
-from hardware_profiles import Device
-from hardware_profiles.measuring.this_machine import default_cache_dir, resolve_device
+from hardware_profiles.measuring.this_machine import default_cache_dir
 from proxies.tasks import text
 from proxies.trial import TRAINING_VERSION, library_versions
 
@@ -98,7 +97,7 @@ def run(
     text.forget()
     campaign.check()
     refuse_broken(campaign.blocks(), campaign.proxy.width)
-    devices = _devices(campaign, say)
+    devices = resolve_devices(campaign, say)
     pricing = Pricing.of(campaign, devices)
     _price_references(campaign, pricing)
     _remark([*campaign.deeper_references(), *data_notes(campaign)], say)
@@ -272,16 +271,6 @@ def _stop_noted(journal: Journal) -> Iterator[None]:
         with contextlib.suppress(OSError):  # a full disk must not hide the cause
             journal.write(RunStopped(reason=f"{type(error).__name__}: {error}".removesuffix(": ")))
         raise
-
-
-def _devices(campaign: Campaign, say: Say | None) -> dict[str, Device]:
-    names = dict.fromkeys(o.device for o in campaign.objectives if o.device is not None)
-    devices = {}
-    for name in names:
-        index = [o.device for o in campaign.objectives].index(name)
-        with named(f"objectives.{index}.device"):
-            devices[name] = resolve_device(name, progress=say)
-    return devices
 
 
 def _price_references(campaign: Campaign, pricing: Pricing) -> None:

@@ -6,7 +6,7 @@ import re
 import secrets
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,10 +20,11 @@ from archsearch.campaign.results import Results
 from archsearch.campaign.standing import Standing
 from archsearch.campaign.summary import results
 from genomes import InvalidInput
-from genomes.errors import cut, refused
+from genomes.errors import cut, named, refused
 from genomes.files import write_whole
 from genomes.reading import read_json
 from hardware_profiles import Device, load_device, this_machine
+from hardware_profiles.measuring.this_machine import resolve_device
 
 PACKAGES = (
     "archsearch",
@@ -165,6 +166,17 @@ def load_run(path: Path | str, overrides: Sequence[str] = ()) -> LoadedRun:
         ledger.apply(event)
     standing = Standing(ledger, pricing.objectives)
     return LoadedRun(directory, campaign, pricing, ledger, standing, damages)
+
+
+def resolve_devices(campaign: Campaign, say: Callable[[str], None] | None = None) -> dict[str, Device]:
+    """The devices of the objectives, by the name that the campaign uses. Raises `InvalidInput`."""
+    names = dict.fromkeys(o.device for o in campaign.objectives if o.device is not None)
+    devices = {}
+    for name in names:
+        index = [o.device for o in campaign.objectives].index(name)
+        with named(f"objectives.{index}.device"):
+            devices[name] = resolve_device(name, progress=say)
+    return devices
 
 
 def environment() -> dict[str, Any]:

@@ -3,15 +3,25 @@
 from pathlib import Path
 from typing import Any
 
+from archsearch.interchange.source import find_source
 from genomes import Architecture, load_architecture, model, model_names
-from genomes.errors import cut, refused
+from genomes.errors import cut, refused, unknown
 from genomes.reading import parse_yaml
 
 
-def find_architecture(text: str) -> Architecture:
-    """An architecture file by its path, or a published model by its name."""
-    if text in model_names() and not Path(text).exists():
-        return model(text)
+def find_architecture(text: str, trained: bool = False) -> Architecture:
+    """An architecture file by its path, a published model by its name, or `DIR#ID` of a run.
+
+    Of a run it is the target, or the proxy where what is `trained` is asked for. Raises `InvalidInput`.
+    """
+    if not Path(text).exists():
+        if text in model_names():
+            return model(text)
+        if "#" in text:
+            source = find_source(text)
+            return source.trained.proxy if trained and source.trained is not None else source.architecture
+        if "/" not in text and not text.endswith(".json"):
+            raise unknown("architecture", text, model_names(), "; or the path of a file, or DIR#ID of a run")
     return load_architecture(text)
 
 

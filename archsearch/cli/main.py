@@ -1,5 +1,7 @@
 """The command line: verbs of `archsearch`, each a thin layer over a Python function.
 
+Those of campaigns stand in `archsearch.cli.campaigns`.
+
 Exit 0: done. 2: the input is wrong. 1: it failed, or was stopped. Errors go to stderr and name what is wrong;
 a traceback is shown only with ARCHSEARCH_DEBUG=1. A verb imports what it needs, so that help comes at once.
 """
@@ -10,151 +12,23 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from archsearch.cli import campaigns as campaigns  # its verbs come first
+from archsearch.cli.app import ARCHITECTURES, DEVICES, LISTS, app
 from archsearch.cli.options import (
-    Address,
     Batch,
     Cache,
     Context,
     Dtype,
-    ExecutorOption,
     Json,
-    RunPath,
     RuntimeOption,
     SettingOption,
     Weights,
-    WorkersOption,
     whole,
 )
 from archsearch.cli.terminal import error_console, exit_code, out_console, print_json, say, tell
 
-app = typer.Typer(
-    name="archsearch",
-    help="Evolve hybrid language-model architectures: a Pareto front of quality, latency and memory.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
-
-def _version(asked: bool) -> None:
-    if asked:
-        from archsearch import __version__
-
-        tell(f"archsearch {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Evolve hybrid language-model architectures: a Pareto front of quality, latency and memory."""
-
-
-@app.command()
-def run(
-    campaign: Annotated[Path, typer.Argument(metavar="CAMPAIGN.yaml")],
-    out: Annotated[Path | None, typer.Option(help="New directory; default: runs/NAME.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the campaign.")
-    ] = None,
-    executor: ExecutorOption = None,
-    address: Address = None,
-    workers: WorkersOption = None,
-) -> None:
-    """Run a campaign and write its report."""
-    from archsearch.campaign.file import load_campaign
-    from archsearch.cli.show import outcome, runs
-    from archsearch.launch import Workers
-    from archsearch.launch import run as run_campaign
-
-    loaded = load_campaign(campaign, set_ or [])
-    path = out if out is not None else Path("runs") / loaded.name
-    with runs.watching(path) as watch:
-        results = run_campaign(loaded, path, Workers(executor or "ray", address, workers), watch, say)
-    outcome.outcome(results, out_console)
-    tell(f"report: {path / 'report' / 'index.html'}")
-
-
-@app.command()
-def resume(
-    path: RunPath,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="search.generations (more), budget.timeout_s, finalists..."
-        ),
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Train candidates again that failed.")
-    ] = False,
-    allow_commands: Annotated[
-        bool, typer.Option("--allow-commands", help="Start the measure_commands of somebody else's run.")
-    ] = False,
-    executor: ExecutorOption = None,
-    address: Address = None,
-    workers: WorkersOption = None,
-) -> None:
-    """Go on with a run where it stopped; with more generations, beyond its end."""
-    from archsearch.campaign.directory import load_run
-    from archsearch.cli.show import outcome, runs
-    from archsearch.launch import Workers, goes_on
-    from archsearch.launch import resume as resume_run
-
-    if not goes_on(load_run(path, set_ or []), retry_failed):
-        resume_run(path, say=say, overrides=set_ or [], retry_failed=retry_failed)
-        tell(f"{path} is finished; its report: {path / 'report' / 'index.html'}")
-        return
-    chosen = Workers(executor or "ray", address, workers) if executor or address or workers else None
-    with runs.watching(path) as watch:
-        results = resume_run(path, chosen, watch, say, set_ or [], retry_failed, allow_commands)
-    outcome.outcome(results, out_console)
-    tell(f"report: {path / 'report' / 'index.html'}")
-
-
-@app.command()
-def status(path: RunPath, json_: Json = False) -> None:
-    """Say where a run stands."""
-    from archsearch.campaign.directory import load_run
-    from archsearch.campaign.status import status_of
-    from archsearch.cli.show import outcome, runs
-
-    loaded = load_run(path)
-    results = loaded.results()
-    standing = status_of(loaded, results)
-    if json_:
-        print_json(standing)
-        return
-    runs.status(standing, out_console)
-    outcome.outcome(results, out_console)
-
-
-@app.command()
-def report(path: RunPath) -> None:
-    """Write the report of a run anew: page, tables, pictures."""
-    from archsearch.reporting.report import report as write_report
-
-    tell(f"report: {write_report(path, say)}")
-
-
-@app.command()
-def export(
-    source: Annotated[str, typer.Argument(metavar="DIR#ID|ARCH.json")],
-    format: Annotated[str, typer.Option(help="spec or flax.")] = "spec",
-    out: Annotated[Path | None, typer.Option(help="New folder; default: exports/ID-FORMAT.")] = None,
-) -> None:
-    """Export a winner: its specification, or its trained proxy as a Flax checkpoint."""
-    from archsearch.interchange.export import export as export_source
-
-    if out is None:
-        name = source.rpartition("#")[2] if "#" in source else Path(source).name.split(".")[0]
-        out = Path("exports") / f"{name}-{format}"
-    tell(f"exported: {export_source(source, format, out)}")
-
-
-@app.command()
+@app.command(rich_help_panel=ARCHITECTURES)
 def train(
     architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
     task: Annotated[str, typer.Option(help="Name of the task.")],
@@ -175,7 +49,7 @@ def train(
     from archsearch.training import train as train_architecture
 
     scores = train_architecture(
-        find_architecture(architecture),
+        find_architecture(architecture, trained=True),
         task,
         steps=steps,
         length=length,
@@ -188,7 +62,7 @@ def train(
     print_json(scores) if json_ else tables.pairs(scores, out_console)
 
 
-@app.command()
+@app.command(rich_help_panel=ARCHITECTURES)
 def predict(
     architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
     device: Annotated[str, typer.Option(help="Name, file or this-machine.")],
@@ -211,7 +85,7 @@ def predict(
     print_json(price.to_dict()) if json_ else devices.prediction(price, out_console)
 
 
-@app.command()
+@app.command(rich_help_panel=ARCHITECTURES)
 def measure(
     architecture: Annotated[str, typer.Argument(metavar="ARCH.json")],
     context: Context = 1024,
@@ -254,7 +128,7 @@ def measure(
     print_json(figures) if json_ else tables.pairs(figures, out_console)
 
 
-@app.command()
+@app.command(rich_help_panel=DEVICES)
 def calibrate(
     name: Annotated[str, typer.Option(help="Name of the profile.")],
     out: Annotated[Path, typer.Option(help="Device file to write.")],
@@ -279,7 +153,7 @@ def calibrate(
     tell(f"profile: {out}")
 
 
-@app.command()
+@app.command(rich_help_panel=DEVICES)
 def validate(
     device: Annotated[str, typer.Argument(help="Name, file or this-machine.")],
     architectures: Annotated[list[str], typer.Argument(metavar="ARCH.json...")],
@@ -314,7 +188,7 @@ def validate(
     print_json(judgement.to_dict()) if json_ else profiles.judgement(judgement, out_console)
 
 
-@app.command()
+@app.command(rich_help_panel=DEVICES)
 def devices(
     name: Annotated[str | None, typer.Argument()] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure this-machine anew.")] = False,
@@ -325,7 +199,7 @@ def devices(
     show.devices(name, out_console, say, again)
 
 
-@app.command()
+@app.command(rich_help_panel=LISTS)
 def spaces(preset: Annotated[str | None, typer.Argument()] = None) -> None:
     """List the search spaces, or show one: size, classes, rules, references."""
     from archsearch.cli.show import spaces as show
@@ -333,7 +207,7 @@ def spaces(preset: Annotated[str | None, typer.Argument()] = None) -> None:
     show.spaces(preset, out_console)
 
 
-@app.command()
+@app.command(rich_help_panel=LISTS)
 def tasks(
     name: Annotated[str | None, typer.Argument()] = None,
     length: Annotated[int, whole(2)] = 64,
@@ -346,7 +220,7 @@ def tasks(
     show.tasks(name, length, settings(set_ or []), out_console)
 
 
-@app.command()
+@app.command(rich_help_panel=LISTS)
 def operators(
     operator: Annotated[str | None, typer.Argument(help="A name; to check, an .arch.json file too.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Run the conformance suite.")] = False,
@@ -360,15 +234,35 @@ def operators(
         raise typer.Exit(1)
 
 
-@app.command()
-def architectures(name: Annotated[str | None, typer.Argument()] = None) -> None:
+@app.command(rich_help_panel=LISTS)
+def architectures(
+    name: Annotated[str | None, typer.Argument(help="A name of the list, or a layout.")] = None,
+    width: Annotated[int | None, whole(8, 65_536, help="Make a reference or a layout a file.")] = None,
+    blocks: Annotated[int | None, whole(1, 4096, help="Default: the layout's.")] = None,
+    head_dim: Annotated[int, whole(2, 1024)] = 64,
+    vocab_size: Annotated[int, whole(2, 4_194_304)] = 32_768,
+    context: Annotated[int, whole(1, 10_000_000, help="Tokens that shares of the context refer to.")] = 4096,
+) -> None:
     """List reference layouts and published models, or print one as an architecture file."""
     from archsearch.cli.show import architectures as show
+    from genomes import Scale
 
-    show.architectures(name, out_console)
+    if width is None:
+        show.architectures(name, out_console)
+    else:
+        scale = Scale(width=width, head_dim=head_dim, blocks=blocks, vocab_size=vocab_size, context=context)
+        show.scaled(name, scale)
 
 
-@app.command()
+@app.command(rich_help_panel=LISTS)
+def schema() -> None:
+    """Print the JSON schema of campaign files, for editors."""
+    from archsearch.campaign.file import Campaign
+
+    print_json(Campaign.model_json_schema())
+
+
+@app.command(rich_help_panel=DEVICES)
 def doctor() -> None:
     """Check what archsearch needs on this machine."""
     from archsearch.cli.doctor import doctor as examine

@@ -1,6 +1,7 @@
 """What is exported: a candidate of a run, or any architecture file."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from archsearch.campaign.directory import LoadedRun, load_run
 from archsearch.campaign.results import Candidate, Results
@@ -38,6 +39,9 @@ class Source:
 def find_source(text: str) -> Source:
     """`DIR#ID` of a run, or an `.arch.json`. Raises `InvalidInput` listing the ids of the front."""
     path, separator, identifier = text.rpartition("#")
+    if not separator and (Path(text) / "campaign.yaml").is_file():
+        ids = ", ".join(load_run(text).results().front) or "none yet"
+        raise refused("source", text, f"{text}#ID of a candidate; the front: {ids}")
     if not separator:
         return Source(text, load_architecture(text))
     loaded = load_run(path)

@@ -20,9 +20,11 @@ from support import campaigns, report_cases
 
 VERBS = [
     "run",
+    "check",
     "resume",
     "status",
     "report",
+    "clean",
     "export",
     "train",
     "predict",
@@ -34,6 +36,7 @@ VERBS = [
     "tasks",
     "operators",
     "architectures",
+    "schema",
     "doctor",
 ]
 ARCHITECTURE = {
@@ -96,6 +99,21 @@ def test_the_help_names_every_verb(call):
     ended = call("--help")
     assert ended.code == 0
     assert [verb for verb in VERBS if verb not in ended.out] == []
+
+
+def test_the_version_is_that_of_the_package(call):
+    from archsearch import __version__
+
+    assert call("--version").out == f"archsearch {__version__}\n"
+
+
+def test_a_reference_or_a_layout_becomes_a_file_at_a_scale(call):
+    printed = json.loads(call("architectures", "lfm2", "--width", "1024", "--blocks", "32").out)
+    assert (printed["name"], printed["width"], len(printed["blocks"])) == ("lfm2", 1024, 32)
+    assert len(json.loads(call("architectures", "attention swiglu(4)", "--width", "64").out)["blocks"]) == 2
+    assert "did you mean lfm2?" in call("architectures", "lfm3", "--width", "64").err
+    assert "did you mean raspberry-pi-5?" in call("predict", "lfm2-350m", "--device", "raspberry-pi5").err
+    assert "did you mean lfm2-350m?" in call("predict", "lfm2-350", "--device", "raspberry-pi-5").err
 
 
 def test_no_arguments_show_the_help_and_exit_2(call):
