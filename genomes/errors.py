@@ -9,12 +9,23 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+LONGEST_MESSAGE = 3000
+"""Characters of a message."""
+
+
 class InvalidInput(ValueError):
     """A value from outside is wrong.
 
     The message names what was read (file, key or block), the value found, what is legal and, where it
-    helps, what to do. The command line prints it and exits with code 2.
+    helps, what to do. The command line prints it and exits with code 2. Characters that steer a terminal are
+    escaped in it, and of an endless one the middle is left out.
     """
+
+    def __init__(self, message: str) -> None:
+        plain = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in message)
+        if len(plain) > LONGEST_MESSAGE:
+            plain = f"{plain[: LONGEST_MESSAGE // 2]} ... {plain[-LONGEST_MESSAGE // 4 :]}"
+        super().__init__(plain)
 
 
 LONGEST = 120
