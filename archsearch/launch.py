@@ -219,7 +219,10 @@ def _carry_on(
     started = time.time()
     with Journal(directory.journal) as journal:
         with executor or _executor(campaign, workers) as executor:
+            if executor.place:
+                _remark([f"trials run on {executor.place}"], say)
             event = SessionBegan(
+                place=executor.place or None,
                 executor=workers.executor,
                 address=workers.address,
                 asked_workers=workers.count,

@@ -87,6 +87,7 @@ class InstantExecutor:
     """Answers each job at once: scores are drawn by the hash of proxy and task, and grow with the steps."""
 
     workers = 2
+    place = ""
 
     def __init__(self) -> None:
         self._waiting: deque[Job] = deque()

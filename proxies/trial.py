@@ -41,7 +41,7 @@ class TrialConfig(BaseModel):
     learning_rate: float = Field(gt=0, le=1, description="of the constant phase")
     warmup_steps: int = Field(default=10, ge=0)
     decay_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of the steps that decay")
-    weight_decay: float = Field(default=0.1, ge=0, le=10)
+    weight_decay: float = Field(default=0.1, ge=0)
     evaluation_batches: int = Field(
         default=8, ge=1, le=100_000, description="batches of validation, and of test"
     )

@@ -1,13 +1,12 @@
 """The order of the tests, no deadlines, and a cluster for those that join one."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from hypothesis import settings
+
+from support import clusters
 
 # A busy machine is no fault of what is tested.
 settings.register_profile("no deadline", deadline=None)
@@ -28,22 +27,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[None]:
     """A Ray cluster of this machine, started as the README says; its processes are ended, no others."""
-    before = {process.pid for process in psutil.process_iter()}
-    started = tmp_path / "ray-start.log"
-    with started.open("w") as log:  # no pipe: the daemons would hold it open
-        command = [
-            Path(sys.executable).parent / "ray",
-            "start",
-            "--head",
-            "--num-cpus=2",
-            "--port=0",
-            "--disable-usage-stats",
-        ]
-        done = subprocess.run(command, stdout=log, stderr=log, timeout=120, check=False)
-    assert done.returncode == 0, started.read_text()
-    try:
+    with clusters.started(tmp_path):
         yield
-    finally:
-        for process in psutil.process_iter(["cmdline"]):
-            if process.pid not in before and "ray" in " ".join(process.info["cmdline"] or []):
-                process.kill()

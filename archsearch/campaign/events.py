@@ -90,6 +90,8 @@ class SessionBegan(Event):
     """The resolved campaign; missing in older journals, as are the next four."""
     data: dict[str, str] | None = None
     """Hash of the data of each task."""
+    place: str | None = None
+    """Where jobs ran, in words, where that was not this machine alone."""
     data_notes: tuple[str, ...] = ()
     """What of the data was left out, a sentence each."""
     versions: dict[str, str] | None = None

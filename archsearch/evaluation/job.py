@@ -1,15 +1,20 @@
 """What a worker does: the trials of one proxy at one rung. Runs inside a worker process."""
 
+import contextlib
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from archsearch.campaign.rates import race
 from archsearch.executors.base import MachineError
 from genomes import InvalidInput, read_architecture
 from proxies.trial import TrialConfig
 
+HEALING_TIMEOUT_S = 10.0
 FUNCTION = "archsearch.evaluation.job:train"
 
 Trial = dict[str, Any]
@@ -28,6 +33,7 @@ def train(payload: dict[str, Any]) -> dict[str, Any]:
     from proxies.training.trials import run_trial, versions
 
     if payload["compilation_cache"]:
+        heal(payload["compilation_cache"])
         options = {
             "jax_compilation_cache_dir": payload["compilation_cache"],
             "jax_compilation_cache_max_size": payload["compilation_cache_bytes"],
@@ -48,6 +54,22 @@ def train(payload: dict[str, Any]) -> dict[str, Any]:
         return result
 
     return follow(payload["tasks"], run)
+
+
+@cache
+def heal(folder: str) -> None:
+    """Remove entries of JAX's compilation cache that a kill left half written.
+
+    JAX writes an entry and then the time of its use. It raises for an entry without a time whenever it writes
+    another, so that one of them would stop all later writes. Does nothing where the folder cannot be changed.
+    """
+    path = Path(folder)
+    with contextlib.suppress(OSError, filelock.Timeout):
+        path.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path / ".lockfile", timeout=HEALING_TIMEOUT_S):  # as JAX itself locks it
+            for entry in path.glob("*-cache"):
+                if not entry.with_name(f"{entry.name.removesuffix('-cache')}-atime").exists():
+                    entry.unlink(missing_ok=True)
 
 
 def _check_data(config: TrialConfig, expected: str) -> None:

@@ -1,5 +1,7 @@
 """Where jobs run: processes on this machine, or Ray. The driver itself never imports jax."""
 
+import os
+from pathlib import Path
 from typing import Literal, assert_never
 
 from archsearch.executors.base import Executor as Executor
@@ -26,8 +28,16 @@ def make_executor(
 
             return LocalExecutor(workers, settings)
         case "ray":
+            if address is not None and _has_token():
+                os.environ.setdefault("RAY_AUTH_MODE", "token")  # before Ray is imported, which reads it once
             from archsearch.executors.ray import RayExecutor
 
             return RayExecutor(workers, address, settings)
         case _:
             assert_never(name)
+
+
+def _has_token() -> bool:
+    """Whether there is a token for Ray: `ray start` asks for one where it lies in the home directory."""
+    named = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()

@@ -84,6 +84,10 @@ class Executor(Protocol):
     def workers(self) -> int:
         """The most jobs that run at the same time."""
 
+    @property
+    def place(self) -> str:
+        """Where jobs run, in words; empty where that is this machine alone."""
+
     def submit(self, job: Job) -> None:
         """Take a job, without waiting."""
 

@@ -71,6 +71,11 @@ class Pool(abc.ABC, Generic[P]):
         """The most jobs that run at the same time."""
         return self._workers
 
+    @property
+    def place(self) -> str:
+        """Where jobs run, in words; empty where that is this machine alone."""
+        return ""
+
     def submit(self, job: Job) -> None:
         """Take a job, without waiting."""
         if self._closed:

@@ -3,11 +3,13 @@
 import contextlib
 import importlib.util
 import os
+import secrets
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,9 +44,13 @@ class RayExecutor(Pool["RayProcess"]):
         if address not in (None, "auto"):
             _check_listening(address)
         self._shut_down = not ray.is_initialized()
+        self._joined = address
+        self._own_token: dict[str, str] = {}
         if ray.is_initialized():
             pass
         elif address is None:
+            self._own_token = _own_token()
+            os.environ.update(self._own_token)  # as long as it runs: Ray looks again and again
             _start_ray(settings.threads * (workers or max(1, available_cpus() // settings.threads)))
         else:
             _join(address)
@@ -54,6 +60,18 @@ class RayExecutor(Pool["RayProcess"]):
         except InvalidInput:
             self._disconnect()
             raise
+
+    @property
+    def place(self) -> str:
+        """Where jobs run, in words: the cluster that was joined; empty for a Ray that was started here."""
+        if self._joined is None:
+            return ""
+        nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        cpus = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+        free = ray.available_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+        address = ray.get_runtime_context().gcs_address
+        count = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}"
+        return f"the Ray cluster at {address} ({count}, {cpus:g} CPUs, {free:g} of them free)"
 
     def close(self) -> None:
         """Kill what runs, forget what waits, and leave Ray if this executor connected to it.
@@ -70,6 +88,8 @@ class RayExecutor(Pool["RayProcess"]):
         if self._shut_down:
             self._shut_down = False
             ray.shutdown()
+            for name in self._own_token:
+                os.environ.pop(name, None)
 
     def _start(self) -> "RayProcess":
         return RayProcess(self.settings)
@@ -189,6 +209,18 @@ def _start_ray(cpus: int) -> None:
             _temp_dir="/tmp/ray" if len(tempfile.gettempdir()) > _LONGEST_TEMPORARY_DIRECTORY else None,
             **_QUIET,
         )
+
+
+@cache
+def _token() -> str:
+    return secrets.token_hex(32)  # one a process: Ray keeps the first that it reads
+
+
+def _own_token() -> dict[str, str]:
+    """A token for the Ray that is started here, kept from the user's home, where clusters look for theirs."""
+    if "RAY_AUTH_MODE" in os.environ:
+        return {}
+    return {"RAY_AUTH_TOKEN": _token()}
 
 
 def _join(address: str) -> None:

@@ -119,7 +119,9 @@ def _genomes(rng: random.Random) -> bytes:
 
 
 def _events(rng: random.Random) -> bytes:
-    lines = [line for path in sorted(GOLDEN.glob("journal-v1*.jsonl")) for line in path.open("rb")]
+    lines = [
+        line for path in sorted(GOLDEN.glob("journal-v1*.jsonl")) for line in path.read_bytes().splitlines()
+    ]
     return torn(as_json(mutated(json.loads(rng.choice(lines)), rng)), rng)
 
 

@@ -24,6 +24,7 @@ class MadeUpExecutor:
     """Answers jobs in an order drawn by a seed; some architectures always fail."""
 
     workers = 2
+    place = ""
 
     def __init__(self, seed: int = 0, failing: float = 0.0, score: Callable[[bytes], float] | None = None):
         self.rng, self.failing = np.random.default_rng(seed), failing

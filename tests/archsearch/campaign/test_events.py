@@ -151,7 +151,7 @@ def test_what_is_written_reads_back_the_same(event) -> None:
 def test_golden_lines_are_written_as_they_were(path) -> None:
     """But for the keys that older ones lack."""
     added = {
-        "run": {"training", "campaign", "data", "data_notes", "versions", "retries"},
+        "run": {"training", "campaign", "data", "data_notes", "place", "versions", "retries"},
         "candidate": {"weights", "cache"},
         "generation": {"offspring"},
         "job": {"trials"},

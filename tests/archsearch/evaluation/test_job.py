@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from archsearch.evaluation.job import follow
+from archsearch.evaluation.job import follow, heal
 
 
 def trial(key: str, known: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -52,3 +52,13 @@ def test_what_is_known_is_taken_and_not_run() -> None:
 def test_where_every_rate_fails_no_replicate_is_trained(stage: int) -> None:
     answer = follow([task("x")], lambda each: outcome(None if int(each["key"][1]) >= stage else 1.0))
     assert answer["asked"] == ["x0a", "x0b", "x0c", "x1a", "x1b", "x1c"][: 3 * (stage + 1)]
+
+
+def test_half_written_entries_of_the_compilation_cache_are_removed(tmp_path):
+    for name in ("whole-cache", "whole-atime", "orphan-cache", "other.txt"):
+        (tmp_path / name).write_bytes(b"12345678")
+    heal(str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} >= {"whole-cache", "whole-atime", "other.txt"}
+    assert not (tmp_path / "orphan-cache").exists()
+    heal(str(tmp_path / "none" / "at" / "all"))
+    heal("/proc/none")
