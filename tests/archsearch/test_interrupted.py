@@ -98,7 +98,7 @@ def only_the_rest_is_measured(out: Path) -> None:
 def test_a_finalist_by_command_is_interrupted(tmp_path, temporary, number, group):
     script, data = tmp_path / "second_hangs.py", small(tmp_path)
     script.write_text(SECOND_HANGS, encoding="utf-8")
-    device_file = board(tmp_path, "hanging", sys.executable, str(script))
+    device_file = board(tmp_path, "hanging", sys.executable, str(script), "{arch}")
     data["objectives"] = [{"metric": "quality"}, {"metric": "decode_latency_s", "device": device_file}]
     out = finalists_stopped(tmp_path, data, "time.sleep(654)", number, group)
     assert list(temporary.glob("archsearch-*")) == []

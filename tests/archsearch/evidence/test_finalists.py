@@ -211,7 +211,7 @@ def seen_by_a_witness(folder: Path, *arguments: str) -> None:
     """Run a campaign in a process of its own; no worker may be alive while a finalist is measured."""
     script, data = folder / "witness.py", small(folder)
     script.write_text(WITNESS, encoding="utf-8")
-    device_file = board(folder, "witness", sys.executable, str(script))
+    device_file = board(folder, "witness", sys.executable, str(script), "{arch}")
     data["objectives"] = [{"metric": "quality"}, {"metric": "decode_latency_s", "device": device_file}]
     file, out = campaigns.write(folder / "seen.yaml", data), folder / "run"
     command = [
